@@ -1,0 +1,119 @@
+"""Builds every part once and joins them; the only place that knows them all."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+
+from debug_mcp.artifacts.collect import Files
+from debug_mcp.auth.principal import LOCAL
+from debug_mcp.config import Layout, Settings
+from debug_mcp.errors import Unavailable
+from debug_mcp.interfaces.server import build_server
+from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.closing import Closing
+from debug_mcp.service.commands import CommandService
+from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.exports import ExportService
+from debug_mcp.service.instance import Instance
+from debug_mcp.service.recovery import Recovery
+from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.server import ServerService
+from debug_mcp.service.services import Services
+from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.artifacts import Artifacts
+from debug_mcp.store.commands import Commands
+from debug_mcp.store.database import open_database
+from debug_mcp.store.migrate import schema_of
+from debug_mcp.store.repositories import Repositories
+from debug_mcp.store.sessions import Sessions
+from debug_mcp.transport.stdio import serve_stdio
+
+_README = """\
+This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
+
+repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
+commands/      what was run, and its output          artifacts/  files kept from sessions
+debug-mcp.sqlite3  the ledger of all of it           instances/  which servers are running
+
+End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
+"""
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the data directory and put this server to work on it.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    layout = Layout(settings.data_dir.expanduser().absolute())
+    _make_folders(layout)
+    async with contextlib.AsyncExitStack() as stack:
+        instance = stack.enter_context(Instance(layout.instances).alive())
+        await stack.enter_async_context(schema_of(layout.database))
+        database = await stack.enter_async_context(open_database(layout.database))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+
+        repository_rows, session_rows = Repositories(database), Sessions(database)
+        command_rows, artifact_rows = Commands(database), Artifacts(database)
+        confinement = Confinement(settings, layout)
+        repositories = RepositoryService(repository_rows, layout, confinement)
+        sessions = SessionService(
+            session_rows, repository_rows, repositories, confinement, layout, instance.id
+        )
+        scheduler = Scheduler(
+            command_rows, session_rows, confinement, settings, layout, instance.id, tasks
+        )
+        exports = ExportService(
+            session_rows, repository_rows, repositories, sessions, confinement, layout
+        )
+        artifacts = ArtifactService(
+            artifact_rows, Files(layout.artifacts), sessions, confinement, settings
+        )
+        closing = Closing(
+            session_rows,
+            command_rows,
+            sessions,
+            exports,
+            artifacts,
+            scheduler,
+            confinement,
+            instance.id,
+        )
+        recovery = Recovery(command_rows, session_rows, sessions, scheduler, instance)
+        await recovery.recover()
+        tasks.start_soon(scheduler.serve)
+        yield Services(
+            repositories=repositories,
+            sessions=sessions,
+            exports=exports,
+            closing=closing,
+            commands=CommandService(command_rows, sessions, scheduler, settings),
+            artifacts=artifacts,
+            server=ServerService(command_rows, session_rows, confinement, settings),
+        )
+
+
+async def run_stdio(settings: Settings) -> None:
+    """Serve one client over standard input and output, as the person who launched us."""
+    async with open_services(settings) as services:
+        await serve_stdio(build_server(services, lambda: LOCAL))
+
+
+def _make_folders(layout: Layout) -> None:
+    try:
+        for folder in (layout.root, *layout.folders):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        readme = Path(layout.root, "README.txt")
+        if not readme.exists():
+            readme.write_text(_README)
+    except OSError as error:
+        raise Unavailable(
+            f"the data directory {layout.root} cannot be used: {error.strerror}; "
+            "name another with --data-dir or DEBUG_MCP_DATA_DIR"
+        ) from error

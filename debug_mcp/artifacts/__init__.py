@@ -1,0 +1,1 @@
+"""Files handed out: found in a session's tree, kept by content."""

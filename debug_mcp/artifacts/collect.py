@@ -1,0 +1,212 @@
+"""Finding files in a session's tree by glob, and keeping them by content.
+
+Never ``glob`` and then ``open``: the tree may change in between. The walk goes from descriptor to
+descriptor, and every bound is on what is looked at, not on what is found.
+"""
+
+import fnmatch
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
+from debug_mcp.models.artifacts import ArtifactKind
+
+FILES = 1000
+ENTRIES = 200_000
+DEPTH = 32
+SECONDS = 30
+_CHUNK = 1 << 20
+_SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that is now in the store."""
+
+    name: str
+    kind: ArtifactKind
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a collection found, what it refused and why, and what ended it early."""
+
+    kept: tuple[Kept, ...]
+    refused: tuple[tuple[str, str], ...]
+    truncated: str | None
+
+
+class Files:
+    """The store of contents: one file for each sha256, written once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Return where a content is."""
+        return self._folder / sha256[:2] / sha256
+
+    def collect(self, tree: Path, globs: Sequence[str], limit: int) -> Collection:
+        """Keep every file below ``tree`` that matches a glob. Blocks: call it in a thread.
+
+        Args:
+            tree: The root; its parent must be out of the session's reach.
+            globs: Relative to the root; ``**`` stands for any number of folders.
+            limit: Largest file in bytes.
+        """
+        patterns = [_compile(glob) for glob in globs]
+        deadline = time.monotonic() + SECONDS
+        kept: list[Kept] = []
+        refused: list[tuple[str, str]] = []
+        truncated = None
+        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for number, path in enumerate(_walk(root)):
+                if number >= ENTRIES or time.monotonic() > deadline:
+                    truncated = f"stopped after {number} entries; use a narrower glob"
+                    break
+                if not any(pattern.fullmatch(path) for pattern in patterns):
+                    continue
+                if len(kept) >= FILES:
+                    truncated = f"more than {FILES} files match; use a narrower glob"
+                    break
+                try:
+                    kept.append(self._keep(root, path, limit))
+                except Refused as error:
+                    refused.append((_shown(path), str(error)))
+        finally:
+            os.close(root)
+        return Collection(tuple(kept), tuple(refused), truncated)
+
+    def keep_bytes(self, name: str, data: bytes) -> Kept:
+        """Keep a content that the server itself made."""
+        return self._store(name, [data])
+
+    def _keep(self, root: int, path: str, limit: int) -> Kept:
+        fd = open_beneath(root, path)
+        try:
+            check_regular(fd, limit)
+            return self._store(_shown(path), _blocks(fd, limit))
+        finally:
+            os.close(fd)
+
+    def _store(self, name: str, blocks: Iterator[bytes] | list[bytes]) -> Kept:
+        digest, size, first = hashlib.sha256(), 0, b""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as copy:
+            temporary = Path(copy.name)
+            try:
+                for block in blocks:
+                    first = first or block[:4096]
+                    size += len(block)
+                    digest.update(block)
+                    copy.write(block)
+                copy.flush()
+                os.fsync(copy.fileno())
+            except BaseException:
+                temporary.unlink()
+                raise
+        sha256 = digest.hexdigest()
+        target = self.path(sha256)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary.replace(target)
+        return Kept(name, kind_of(name, first), media_type_of(first), size, sha256)
+
+
+def kind_of(name: str, first: bytes) -> ArtifactKind:
+    """Guess what a file is good for from its name and first bytes."""
+    if first.lstrip().startswith(b"<") and re.search(rb"<testsuites?[\s>]", first):
+        return ArtifactKind.JUNIT
+    if Path(name).name in {"coverage.xml", ".coverage", "lcov.info"} or b"<coverage " in first:
+        return ArtifactKind.COVERAGE
+    if first.startswith(b"\x7fELF") and Path(name).name.startswith("core"):
+        return ArtifactKind.CORE
+    if name.endswith((".patch", ".diff")):
+        return ArtifactKind.PATCH
+    return ArtifactKind.BUNDLE if first.startswith(b"# v2 git bundle") else ArtifactKind.OTHER
+
+
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"%PDF-": "application/pdf",
+    b"PK\x03\x04": "application/zip",
+    b"\x1f\x8b": "application/gzip",
+}
+
+
+def media_type_of(first: bytes) -> str:
+    """Return the type that the bytes show, never what the name claims."""
+    for magic, media_type in _MAGIC.items():
+        if first.startswith(magic):
+            return media_type
+    try:
+        # The last character may be cut.
+        first[:-3].decode("utf-8")
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+    return "application/octet-stream" if b"\0" in first else "text/plain"
+
+
+def _walk(root: int, prefix: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the paths of everything but folders, parents before children, sorted."""
+    folder = os.open(
+        prefix or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root
+    )
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    finally:
+        os.close(folder)
+    for entry in found:
+        path = f"{prefix}/{entry.name}" if prefix else entry.name
+        if not entry.is_dir(follow_symlinks=False):
+            yield path
+        elif depth < DEPTH and entry.name not in _SKIPPED:
+            yield from _descend(root, path, depth + 1)
+
+
+def _descend(root: int, path: str, depth: int) -> Iterator[str]:
+    try:
+        yield from _walk(root, path, depth)
+    except OSError:
+        return  # gone, or turned into a link, since we saw it
+
+
+def _blocks(fd: int, limit: int) -> Iterator[bytes]:
+    """Read at most one byte more than the limit: the file may grow meanwhile."""
+    size = 0
+    while block := os.read(fd, min(_CHUNK, limit + 1 - size)):
+        size += len(block)
+        if size > limit:
+            raise Refused(f"grew over {limit} bytes while it was read")
+        yield block
+
+
+def _compile(glob: str) -> re.Pattern[str]:
+    """Return the pattern of a glob in which ``*`` stays within a folder and ``**`` does not."""
+    parts = glob.removeprefix("./").split("/")
+    expression = ""
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == "**":
+            expression += ".*" if last else "(?:[^/]+/)*"
+        else:
+            translated = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z")
+            expression += translated.replace(".*", "[^/]*") + ("" if last else "/")
+    return re.compile(expression, re.DOTALL)
+
+
+def _shown(path: str) -> str:
+    """Return a name that can be stored and shown: file names are bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")

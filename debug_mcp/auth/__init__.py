@@ -1,0 +1,1 @@
+"""Pure: who asks, and what they may do."""

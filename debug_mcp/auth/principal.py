@@ -1,0 +1,42 @@
+"""Who asks: a principal with scopes. Pure; knows no token and no transport."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from debug_mcp.errors import PermissionDenied
+
+
+class Scope(StrEnum):
+    """What a principal may be allowed to do."""
+
+    REPOSITORY_READ = "repository:read"
+    REPOSITORY_WRITE = "repository:write"
+    REPOSITORY_PUSH = "repository:push"
+    SESSION_READ = "session:read"
+    SESSION_WRITE = "session:write"
+    COMMAND_RUN = "command:run"
+    COMMAND_NETWORK = "command:network"
+    ARTIFACT_READ = "artifact:read"
+    DEBUG_CONTROL = "debug:control"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. Sessions, commands and artifacts belong to one; others get ``NotFound``."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Do nothing when the scope is held.
+
+        Raises:
+            PermissionDenied: The scope is missing.
+        """
+        if scope not in self.scopes:
+            raise PermissionDenied(f"this needs the scope {scope}, which {self.name} lacks")
+
+
+LOCAL = Principal("local", frozenset(Scope))
+"""The person who launched the server over stdio: everything that they could do themselves."""

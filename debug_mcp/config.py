@@ -1,0 +1,125 @@
+"""Settings, read once: command line over ``DEBUG_MCP_*`` over ``config.toml`` over defaults.
+
+The only module that reads the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from debug_mcp.errors import InvalidInput
+
+MIB = 1024 * 1024
+
+
+class IsolationPolicy(StrEnum):
+    """Which boundary to use, and what to do when it cannot be had."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRE_BWRAP = "require:bwrap"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default and its unit."""
+
+    model_config = SettingsConfigDict(env_prefix="DEBUG_MCP_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path(platformdirs.user_data_dir("debug-mcp")),
+        description="where everything is kept; a local file system",
+    )
+    isolation: IsolationPolicy = Field(
+        default=IsolationPolicy.AUTO,
+        description="auto: bwrap where it works, else none; require:bwrap fails closed",
+    )
+    running_commands: int = Field(
+        default=8, ge=1, le=1000, description="commands that run at once, over all sessions"
+    )
+    queued_commands: int = Field(
+        default=20, ge=1, le=10_000, description="commands that may wait in one session"
+    )
+    output_bytes: int = Field(
+        default=256 * MIB, ge=1024, description="output kept of one command; the rest is dropped"
+    )
+    artifact_bytes: int = Field(
+        default=64 * MIB, ge=1024, description="largest file kept as an artifact"
+    )
+    grace_seconds: float = Field(
+        default=5, ge=0, le=60, description="between asking a command to end and killing it"
+    )
+    bind: list[Path] = Field(
+        default=[], description="further folders that commands may read, such as a toolchain's"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the command line first, then the environment, then the file; no ``.env``."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+class Layout:
+    """Where things are in the data directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "debug-mcp.sqlite3"
+        self.instances = root / "instances"
+        self.repositories = root / "repositories"
+        self.sessions = root / "sessions"
+        self.commands = root / "commands"
+        self.artifacts = root / "artifacts"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that must be there before anything else."""
+        return self.instances, self.repositories, self.sessions, self.commands, self.artifacts
+
+
+def config_file() -> Path:
+    """Return where ``config.toml`` is looked for."""
+    named = os.environ.get("DEBUG_MCP_CONFIG")
+    return Path(named) if named else Path(platformdirs.user_config_dir("debug-mcp"), "config.toml")
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; overrides that are None do not count.
+
+    Raises:
+        InvalidInput: A setting is unknown or malformed; the message names it.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(
+            f"setting {name}: {first['msg']}", field=name, candidates=sorted(Settings.model_fields)
+        ) from error
+
+
+def user_environment() -> Mapping[str, str]:
+    """Return the environment of the person who started the server, for their own git alone.
+
+    It never reaches a session: see ``runner.environment``.
+    """
+    return dict(os.environ)

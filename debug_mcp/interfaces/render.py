@@ -1,0 +1,70 @@
+"""The text block beside a structured result: the same facts, compact, for a reader.
+
+Some clients show a model only this, others only the structured result; so each says everything.
+"""
+
+import json
+from typing import Any
+
+_LINE = 120
+
+
+def render(facts: dict[str, Any]) -> str:
+    r"""Return ``key: value`` lines; long texts as blocks, lists of objects as rows.
+
+    >>> print(render({"state": "finished", "output": {"text": "a\nb", "total_bytes": 3}}))
+    state: finished
+    output: total_bytes=3
+      | a
+      | b
+    """
+    return "\n".join(line for key, value in facts.items() for line in _member(key, value))
+
+
+def _member(key: str, value: Any) -> list[str]:
+    if key == "next" and isinstance(value, dict):
+        return [f"next: {value['tool']} {_json(value['arguments'])}"]
+    if isinstance(value, dict):
+        return _object(key, value)
+    if isinstance(value, list) and any(isinstance(member, dict) for member in value):
+        return [f"{key}:", *(f"  - {_inline(member)}" for member in value)]
+    if isinstance(value, str) and ("\n" in value or len(value) > _LINE):
+        return [f"{key}:", *_block(value)]
+    return [f"{key}: {_scalar(value)}"]
+
+
+def _object(key: str, members: dict[str, Any]) -> list[str]:
+    """Return scalars on the key's own line, and multi-line texts below."""
+    blocks = {
+        name: text for name, text in members.items() if isinstance(text, str) and "\n" in text
+    }
+    rest = {name: value for name, value in members.items() if name not in blocks}
+    lines = [f"{key}: {_inline(rest)}" if rest else f"{key}:"]
+    for text in blocks.values():
+        lines += _block(text)
+    return lines
+
+
+def _block(text: str) -> list[str]:
+    return [f"  | {line}" for line in text.removesuffix("\n").split("\n")]
+
+
+def _inline(members: Any) -> str:
+    if not isinstance(members, dict):
+        return _scalar(members)
+    return " ".join(f"{name}={_quoted(value)}" for name, value in members.items())
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_scalar(member) for member in value)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _quoted(value: Any) -> str:
+    plain = isinstance(value, str) and value and not any(mark in value for mark in " \n\"'=")
+    return value if plain else _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,136 @@
+"""Artifacts and outputs as MCP resources. Each has a tool twin: many clients reach these badly."""
+
+import base64
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    BlobResourceContents,
+    ListResourcesResult,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from debug_mcp.errors import DebugMcpError, NotFound
+from debug_mcp.interfaces.errors import TABLE, error_facts
+from debug_mcp.models.artifacts import Artifact
+from debug_mcp.models.commands import CommandOutput
+from debug_mcp.operations.registry import Call
+from debug_mcp.service.artifacts import artifact_uri, read_bytes
+
+PAGE = 50
+READ_LIMIT_BYTES = 256 * 1024
+_OUTPUT_BYTES = 40_000
+
+TEMPLATES = [
+    ResourceTemplate(
+        name="artifact",
+        title="Artifact",
+        uri_template="artifact://{artifact_id}/{+name}",
+        description="A file kept from a session; artifact_list gives the URIs.",
+    ),
+    ResourceTemplate(
+        name="output",
+        title="Command output",
+        uri_template="output://{command_id}",
+        mime_type="text/plain",
+        description="The end of what a command wrote; command_output reads the rest.",
+    ),
+]
+
+
+async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
+    """Return a page of the caller's artifacts; the cursor is the last id of the page before."""
+    found = await call.services.artifacts.page(call.principal, cursor, PAGE + 1)
+    shown = found[:PAGE]
+    return ListResourcesResult(
+        resources=[_resource(artifact) for artifact in shown],
+        next_cursor=shown[-1].id if len(found) > PAGE else None,
+    )
+
+
+async def read_resource(call: Call, uri: str) -> ReadResourceResult:
+    """Return a resource's content, at most 256 KiB; ``_meta`` names the call for the rest.
+
+    Raises:
+        MCPError: There is no such resource of the caller's.
+    """
+    parts = urlsplit(uri)
+    try:
+        match parts.scheme:
+            case "artifact":
+                return await _artifact(call, uri, parts.netloc)
+            case "output":
+                return await _output(call, uri, parts.netloc)
+            case _:
+                raise NotFound(
+                    f"no resource {uri!r}",
+                    candidates=[template.uri_template for template in TEMPLATES],
+                )
+    except DebugMcpError as error:
+        data = {"uri": uri, **error_facts(error)}
+        raise MCPError(TABLE[type(error)].rpc_code, error.message, data) from error
+
+
+async def _artifact(call: Call, uri: str, artifact_id: str) -> ReadResourceResult:
+    content = await call.services.artifacts.content(call.principal, artifact_id)
+    artifact = content.artifact
+    data = await anyio.to_thread.run_sync(read_bytes, content.path, 0, READ_LIMIT_BYTES)
+    meta = None
+    if artifact.size > len(data):
+        arguments = {"artifact_id": artifact.id, "offset": len(data)}
+        meta = _rest(artifact.size, "artifact_read", arguments)
+    try:
+        # A cut inside a character makes the rest of a text binary: only whole contents are tried.
+        text = None if meta else data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    if meta and artifact.media_type.startswith("text/"):
+        text = data.decode("utf-8", "ignore")
+    if text is not None:
+        return ReadResourceResult(
+            contents=[
+                TextResourceContents(uri=uri, mime_type=artifact.media_type, text=text, _meta=meta)
+            ]
+        )
+    return ReadResourceResult(
+        contents=[
+            BlobResourceContents(
+                uri=uri,
+                mime_type=artifact.media_type,
+                blob=base64.b64encode(data).decode("ascii"),
+                _meta=meta,
+            )
+        ]
+    )
+
+
+async def _output(call: Call, uri: str, command_id: str) -> ReadResourceResult:
+    args = CommandOutput(command_id=command_id, mode="tail", length=_OUTPUT_BYTES)
+    page = await call.services.commands.output(call.principal, args)
+    start = page.output.offset or 0
+    arguments = {"command_id": command_id, "mode": "range", "offset": 0}
+    meta = _rest(page.output.total_bytes, "command_output", arguments) if start else None
+    return ReadResourceResult(
+        contents=[
+            TextResourceContents(uri=uri, mime_type="text/plain", text=page.output.text, _meta=meta)
+        ]
+    )
+
+
+def _rest(total: int, tool: str, arguments: dict[str, object]) -> dict[str, Any]:
+    return {"total_bytes": total, "next": {"tool": tool, "arguments": arguments}}
+
+
+def _resource(artifact: Artifact) -> Resource:
+    return Resource(
+        name=artifact.name,
+        uri=artifact_uri(artifact),
+        mime_type=artifact.media_type,
+        size=artifact.size,
+        description=f"{artifact.kind} from session {artifact.session_id}",
+    )

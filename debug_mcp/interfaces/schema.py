@@ -1,0 +1,48 @@
+"""Input schemas, as short as they can be: a model pays for each character before its first call."""
+
+from typing import Any
+
+from debug_mcp.models.base import Arguments
+
+# Names of fields and models repeat what stands beside them; null and false defaults say nothing.
+_NOISE = ("title",)
+
+
+def input_schema(model: type[Arguments]) -> dict[str, Any]:
+    """Return the JSON schema of an operation's arguments: no titles, no nulls, no references."""
+    schema = model.model_json_schema(by_alias=True)
+    definitions = schema.pop("$defs", {})
+    schema.pop("description", None)
+    slim: dict[str, Any] = _slim(schema, definitions)
+    slim.setdefault("properties", {})
+    return slim
+
+
+def _slim(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_slim(member, definitions) for member in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].rsplit("/", 1)[1]
+        return _slim({**definitions[name], **_without(node, "$ref")}, definitions)
+    node = _without_null(node)
+    return {
+        key: {name: _slim(member, definitions) for name, member in value.items()}
+        if key == "properties"
+        else _slim(value, definitions)
+        for key, value in node.items()
+        if key not in _NOISE and not (key == "default" and value in (None, False, [], {}))
+    }
+
+
+def _without_null(node: dict[str, Any]) -> dict[str, Any]:
+    """Turn "a string or null" into "a string": absent is how a caller says null."""
+    choices = [choice for choice in node.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return {**choices[0], **_without(node, "anyOf")}
+    return node
+
+
+def _without(node: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in node.items() if name != key}

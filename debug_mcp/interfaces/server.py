@@ -1,0 +1,84 @@
+"""The MCP server: the SDK's low-level server over the operations.
+
+Low-level, because ``MCPServer`` ignores unknown arguments, answers wrong ones with raw validation
+text, and can neither page nor list per caller. Both protocol eras are served; whatever must outlive
+a call is in the handles that the operations mint, never in the connection.
+"""
+
+from collections.abc import Callable
+
+from mcp.server import Server, ServerRequestContext
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
+
+from debug_mcp import __version__
+from debug_mcp.auth.principal import Principal
+from debug_mcp.interfaces import resources
+from debug_mcp.interfaces.tools import Tools
+from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.registry import Call
+from debug_mcp.service.services import Services
+
+INSTRUCTIONS = """\
+A place to build, test and debug a git repository, apart from the person's checkout.
+session_create (repository: an absolute path) opens a private working tree; command_run runs
+programs in it; command_wait follows a long one; artifact_list keeps files; session_export turns
+the work into a branch and says how the person fetches it; session_close ends it, saving first.
+Ids keep working after lost connections and restarts. An answer's `next` is the call to send next.\
+"""
+
+Context = ServerRequestContext[object]
+
+
+def build_server(services: Services, principal_of: Callable[[], Principal]) -> Server[object]:
+    """Return a server for one transport.
+
+    Args:
+        services: What there is to call.
+        principal_of: Says who makes the present request.
+    """
+    tools = Tools(CORE)
+
+    def calling() -> Call:
+        return Call(principal_of(), services)
+
+    async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=tools.listing)
+
+    async def call_tool(_: Context, params: CallToolRequestParams) -> CallToolResult:
+        return await tools.call(calling(), params.name, params.arguments or {})
+
+    async def list_resources(
+        _: Context, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        return await resources.list_resources(calling(), params.cursor if params else None)
+
+    async def list_templates(
+        _: Context, __: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
+
+    async def read_resource(_: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        return await resources.read_resource(calling(), str(params.uri))
+
+    return Server(
+        "debug-mcp",
+        version=__version__,
+        title="debug-mcp",
+        description="A place to build, test and debug a git repository",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        get_tool_input_schema=tools.schema,
+    )

@@ -1,0 +1,1 @@
+"""The nouns: states, stored records, arguments and views, one file each."""

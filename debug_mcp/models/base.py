@@ -1,0 +1,65 @@
+"""What all arguments and all views have in common."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+
+class Arguments(BaseModel):
+    """What a caller sends. Unknown keys are refused; ``"12"`` is accepted for 12."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class View(BaseModel):
+    """What a caller gets. Absent means null, empty or default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def compact(self) -> dict[str, Any]:
+        """Return the JSON object that stands for this view, without empty members."""
+        pruned = _prune(self.model_dump(mode="json"))
+        return pruned if isinstance(pruned, dict) else {}
+
+
+def _prune(value: object) -> Any:
+    """Drop null and empty members; a zero, a ``false`` and an empty output text say something."""
+    if isinstance(value, dict):
+        kept = {key: _prune(member) for key, member in value.items()}
+        return {key: member for key, member in kept.items() if member not in (None, [], {})}
+    if isinstance(value, (list, tuple)):
+        return [_prune(member) for member in value]
+    return value
+
+
+def _round(seconds: float) -> float:
+    return round(seconds, 1)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+Seconds = Annotated[float, PlainSerializer(_round, return_type=float)]
+"""A duration in seconds, shown with one decimal."""
+
+Moment = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
+"""A point in time, shown as ISO 8601 UTC."""
+
+WaitSeconds = Annotated[float, Field(ge=0, le=50, description="seconds to wait, at most 50")]
+"""A bounded wait: clients cut calls at 60 s, so no wait comes near it."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=200,
+        description="the same key gives the same object again, so a lost call can be repeated",
+    ),
+]
+
+
+def now() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(UTC)

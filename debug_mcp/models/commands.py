@@ -1,0 +1,160 @@
+"""Command: one accepted request to run a program in a session. It ends exactly once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from debug_mcp.errors import NextCall
+from debug_mcp.models.base import Arguments, IdempotencyKey, Seconds, View, WaitSeconds
+from debug_mcp.models.sessions import SessionId
+
+# `bash -c` fails at 128 KiB, the kernel's limit for one argument.
+SCRIPT_CHARACTERS = 96 * 1024
+RUN_WAIT_SECONDS = 20
+WAIT_SECONDS = 50
+TIMEOUT_SECONDS = 600
+TIMEOUT_LIMIT_SECONDS = 24 * 3600
+
+
+class CommandState(StrEnum):
+    """Where a command stands."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Outcome(StrEnum):
+    """How a command ended; apart from its state."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    IDLE_TIMED_OUT = "idle_timed_out"
+    CANCELLED = "cancelled"
+    OUTPUT_LIMIT = "output_limit"
+    RESOURCE_LIMIT = "resource_limit"
+    SPAWN_FAILED = "spawn_failed"
+    LOST = "lost"
+
+
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
+CommandId = Annotated[str, Field(min_length=1, max_length=64, description="from command_run")]
+
+
+class CommandRun(Arguments):
+    """Arguments of ``command_run``."""
+
+    session_id: SessionId
+    command: (
+        Annotated[str, StringConstraints(min_length=1, max_length=SCRIPT_CHARACTERS)]
+        | Annotated[list[str], Field(min_length=1, max_length=4096)]
+    ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
+    cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
+    env: dict[EnvironmentName, str] = Field(default={}, max_length=200)
+    timeout_seconds: float = Field(default=TIMEOUT_SECONDS, gt=0, le=TIMEOUT_LIMIT_SECONDS)
+    idle_timeout_seconds: float | None = Field(
+        default=None, gt=0, le=TIMEOUT_LIMIT_SECONDS, description="ends it when it prints nothing"
+    )
+    wait_seconds: WaitSeconds = RUN_WAIT_SECONDS
+    network: bool = Field(default=False, description="share the host's network; off by default")
+    idempotency_key: IdempotencyKey = None
+
+
+class CommandWait(Arguments):
+    """Arguments of ``command_wait``."""
+
+    command_id: CommandId
+    wait_seconds: WaitSeconds = WAIT_SECONDS
+    since: int = Field(default=0, ge=0, description="show output from this byte offset on")
+
+
+class CommandOutput(Arguments):
+    """Arguments of ``command_output``."""
+
+    command_id: CommandId
+    mode: Literal["tail", "head", "range"] = "tail"
+    offset: int = Field(default=0, ge=0, description="first byte, for mode range")
+    length: int = Field(default=6000, ge=1, le=40_000, description="bytes")
+
+
+class CommandCancel(Arguments):
+    """Arguments of ``command_cancel``."""
+
+    command_id: CommandId
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A stored command: what was asked (``request``), and what became of it."""
+
+    id: str
+    session_id: str
+    principal: str
+    state: CommandState
+    request: CommandRun
+    accepted_at: datetime
+    instance: str | None = None
+    cancel_requested: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    elapsed_seconds: float | None = None
+    cpu_seconds: float | None = None
+    memory_bytes: int | None = None
+    stragglers: int | None = None
+    output_bytes: int | None = None
+    output_dropped: int | None = None
+    message: str | None = None
+
+
+class Limit(View):
+    """The limit that a command met."""
+
+    name: str
+    value: float
+
+
+class OutputView(View):
+    """A part of the output.
+
+    ``omitted`` names the byte range that was cut from the middle; ``next_offset`` is where to go
+    on reading.
+    """
+
+    text: str
+    total_bytes: int
+    omitted: tuple[int, int] | None = None
+    offset: int | None = None
+    next_offset: int | None = None
+
+
+class CommandView(View):
+    """A command as a caller sees it: ids and outcome first, then what it printed."""
+
+    command_id: str
+    state: CommandState
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    elapsed_seconds: Seconds | None = None
+    last_output_age_seconds: Seconds | None = None
+    deadline_in_seconds: int | None = None
+    limit: Limit | None = None
+    output: OutputView | None = None
+    hint: str | None = None
+    next: NextCall | None = None
+
+
+class OutputPage(View):
+    """A page of a command's output, addressed by byte offset for ever."""
+
+    command_id: str
+    mode: str
+    state: CommandState
+    output: OutputView

@@ -1,0 +1,158 @@
+"""Session: a private working tree at a commit, plus an optional patch.
+
+The class is ``WorkSession``, because the protocol and debuggers have sessions too.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field
+
+from debug_mcp.errors import NextCall
+from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, View
+
+PATCH_CHARACTERS = 4 * 1024 * 1024
+WORKSPACE = "/workspace"
+
+
+class Isolation(StrEnum):
+    """The boundary around a session's commands."""
+
+    BWRAP = "bwrap"
+    NONE = "none"
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSession:
+    """A stored session. ``base`` is the full commit id that its tree started from."""
+
+    id: str
+    repository_id: str
+    principal: str
+    state: SessionState
+    ref: str
+    base: str
+    isolation: Isolation
+    instance: str
+    created_at: datetime
+    patch_digest: str | None = None
+    closed_why: str | None = None
+    exported_ref: str | None = None
+
+
+SessionId = Annotated[str, Field(min_length=1, max_length=64, description="from session_create")]
+
+
+class SessionCreate(Arguments):
+    """Arguments of ``session_create``."""
+
+    repository: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="name, or a path (registered on the way); optional when there is only one",
+    )
+    ref: str = Field(
+        default="HEAD",
+        max_length=250,
+        description="branch, tag or commit",
+        validation_alias=AliasChoices("ref", "commit"),
+    )
+    patch: str | None = Field(
+        default=None, max_length=PATCH_CHARACTERS, description="unified diff, as git diff prints it"
+    )
+    idempotency_key: IdempotencyKey = None
+
+
+class SessionExport(Arguments):
+    """Arguments of ``session_export``."""
+
+    session_id: SessionId
+    kind: Literal["branch"] = Field(default="branch", alias="as")
+    message: str | None = Field(default=None, max_length=10_000, description="commit message")
+    branch: str | None = Field(
+        default=None, max_length=200, description="default: debug-mcp/<session_id>"
+    )
+
+
+class SessionClose(Arguments):
+    """Arguments of ``session_close``."""
+
+    session_id: SessionId
+
+
+class PatchView(View):
+    """What a patch changed: ``lines`` is ``+added -removed``."""
+
+    digest: str
+    files: list[str]
+    lines: str
+
+
+class ProjectView(View):
+    """What the tree looks like to someone who wants to test it."""
+
+    tests: str | None = None
+
+
+class PathsView(View):
+    """Where the session's folders are, when commands see real paths."""
+
+    workspace: str
+    home: str
+
+
+class SessionView(View):
+    """A session as a caller sees it."""
+
+    session_id: str
+    state: SessionState
+    repository: str
+    ref: str
+    commit: str
+    synced_at: Moment | None = None
+    patch: PatchView | None = None
+    workspace: str = WORKSPACE
+    isolation: Isolation
+    network: bool = False
+    paths: PathsView | None = None
+    project: ProjectView | None = None
+    hint: str | None = None
+    next: NextCall | None = None
+
+
+class ExportView(View):
+    """Work that left its session as a branch.
+
+    ``fetch`` is the command line that brings it into the person's checkout.
+    """
+
+    session_id: str
+    branch: str
+    commit: str
+    base: str
+    files: tuple[str, ...] = ()
+    lines: str | None = None
+    fetch: str | None = None
+    hint: str | None = None
+
+
+class ClosedView(View):
+    """A session that ended, and what was saved of it."""
+
+    session_id: str
+    state: SessionState
+    closed_why: str | None = None
+    exported: ExportView | None = None
+    hint: str | None = None

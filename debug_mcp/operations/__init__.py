@@ -1,0 +1,1 @@
+"""The contract: one typed function an operation."""

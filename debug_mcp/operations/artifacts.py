@@ -1,0 +1,21 @@
+"""Operations on artifacts."""
+
+from debug_mcp.auth.principal import Scope
+from debug_mcp.models.artifacts import ArtifactList, ArtifactPage, ArtifactRead, ArtifactsView
+from debug_mcp.operations.registry import Call, operation
+
+
+@operation(scope=Scope.ARTIFACT_READ, title="Collect and list artifacts")
+async def artifact_list(call: Call, args: ArtifactList) -> ArtifactsView:
+    """List a session's artifacts; with collect, first keep the files of its tree that match.
+
+    An artifact is a copy that outlives the session: test reports, coverage, logs, builds. Each is
+    also an MCP resource under its uri.
+    """
+    return await call.services.artifacts.listing(call.principal, args)
+
+
+@operation(scope=Scope.ARTIFACT_READ, title="Read an artifact", read_only=True)
+async def artifact_read(call: Call, args: ArtifactRead) -> ArtifactPage:
+    """Read a part of an artifact, as text or, when it is not UTF-8, as base64."""
+    return await call.services.artifacts.read(call.principal, args)

@@ -1,0 +1,27 @@
+"""Every operation, in the fixed order in which clients see them."""
+
+from debug_mcp.operations.artifacts import artifact_list, artifact_read
+from debug_mcp.operations.commands import (
+    command_cancel,
+    command_output,
+    command_run,
+    command_wait,
+)
+from debug_mcp.operations.registry import Operation
+from debug_mcp.operations.repositories import repository_init
+from debug_mcp.operations.server import server_info
+from debug_mcp.operations.sessions import session_close, session_create, session_export
+
+CORE: tuple[Operation, ...] = (
+    repository_init,
+    session_create,
+    session_export,
+    session_close,
+    command_run,
+    command_wait,
+    command_output,
+    command_cancel,
+    artifact_list,
+    artifact_read,
+    server_info,
+)

@@ -1,0 +1,52 @@
+"""Operations on commands."""
+
+from debug_mcp.auth.principal import Scope
+from debug_mcp.models.commands import (
+    CommandCancel,
+    CommandOutput,
+    CommandRun,
+    CommandView,
+    CommandWait,
+    OutputPage,
+)
+from debug_mcp.operations.registry import Call, operation
+
+
+@operation(scope=Scope.COMMAND_RUN, title="Run a command", destructive=True, open_world=True)
+async def command_run(call: Call, args: CommandRun) -> CommandView:
+    """Run a program in a session and wait up to wait_seconds for its end.
+
+    A longer one goes on: follow it with command_wait. Each command is a new process in the same
+    machine-like session: cd and variables do not carry over; files, /tmp and the home do. All
+    processes of a command end with it. A non-zero exit code is a normal answer. Commands of one
+    session run one after the other. There is no network unless network is true.
+    """
+    return await call.services.commands.run(call.principal, args)
+
+
+@operation(scope=Scope.SESSION_READ, title="Wait for a command", read_only=True)
+async def command_wait(call: Call, args: CommandWait) -> CommandView:
+    """Wait for a command's end, at most wait_seconds, and show its output from byte since on.
+
+    It never returns because something was printed. Works again after a lost connection or a
+    restart of the server.
+    """
+    return await call.services.commands.wait(call.principal, args)
+
+
+@operation(scope=Scope.SESSION_READ, title="Read a command's output", read_only=True)
+async def command_output(call: Call, args: CommandOutput) -> OutputPage:
+    """Read what a command wrote, stdout and stderr as one stream: its tail, head, or a byte range.
+
+    Offsets are for ever: follow next_offset with mode range to read on.
+    """
+    return await call.services.commands.output(call.principal, args)
+
+
+@operation(scope=Scope.COMMAND_RUN, title="Cancel a command", destructive=True)
+async def command_cancel(call: Call, args: CommandCancel) -> CommandView:
+    """End a command and every process of it: SIGTERM, a grace period, SIGKILL.
+
+    One that waits in the queue never starts. One that has ended stays as it ended.
+    """
+    return await call.services.commands.cancel(call.principal, args)

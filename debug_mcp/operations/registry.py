@@ -1,0 +1,82 @@
+"""What an operation is: one typed async function, from which every way in is made.
+
+    @operation(scope=Scope.COMMAND_RUN, title="Run a command")
+    async def command_run(call: Call, args: CommandRun) -> CommandView: ...
+
+The name, the description (the docstring) and the schemas of the MCP tool all come from that one
+definition; so will the REST route and the command line.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from debug_mcp.auth.principal import Principal, Scope
+from debug_mcp.models.base import Arguments, View
+from debug_mcp.operations.arguments import parse
+from debug_mcp.service.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls, and what there is to call."""
+
+    principal: Principal
+    services: Services
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One entry of the contract.
+
+    ``read_only``: it changes nothing. ``destructive``: it may end or remove something.
+    ``open_world``: what it runs may reach beyond this machine.
+    """
+
+    name: str
+    title: str
+    description: str
+    scope: Scope
+    arguments: type[Arguments]
+    result: type[View]
+    read_only: bool
+    destructive: bool
+    open_world: bool
+    function: Callable[[Call, Any], Awaitable[View]]
+
+    async def invoke(self, call: Call, raw: Mapping[str, Any]) -> View:
+        """Check the arguments and run the operation.
+
+        Raises:
+            DebugMcpError: The arguments are wrong, or the operation says why it cannot be done.
+        """
+        return await self.function(call, parse(self.name, self.arguments, raw))
+
+
+def operation(
+    *,
+    scope: Scope,
+    title: str,
+    read_only: bool = False,
+    destructive: bool = False,
+    open_world: bool = False,
+) -> Callable[[Callable[[Call, Any], Awaitable[View]]], Operation]:
+    """Make an operation of a function; its docstring is what a model reads."""
+
+    def define(function: Callable[[Call, Any], Awaitable[View]]) -> Operation:
+        hints = get_type_hints(function)
+        return Operation(
+            name=function.__name__,
+            title=title,
+            description=inspect.getdoc(function) or "",
+            scope=scope,
+            arguments=hints["args"],
+            result=hints["return"],
+            read_only=read_only,
+            destructive=destructive,
+            open_world=open_world,
+            function=function,
+        )
+
+    return define

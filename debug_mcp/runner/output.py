@@ -1,0 +1,102 @@
+"""Reading a command's output: bytes addressed by offset, decoded late.
+
+The bytes are kept exactly as written; only what is shown is decoded, with replacement.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+# Longest UTF-8 sequence, less one: how much of a character a cut can leave behind.
+_PARTIAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Bytes ``start`` to ``end`` of ``total`` as text.
+
+    ``omitted`` is the byte range that was left out of the middle.
+    """
+
+    text: str
+    start: int
+    end: int
+    total: int
+    omitted: tuple[int, int] | None = None
+
+
+def excerpt(path: Path, limit: int, since: int = 0) -> Page:
+    """Return the output from ``since`` on; if it is over ``limit`` bytes, its head and tail.
+
+    The tail gets two thirds: what went wrong usually stands at the end.
+    """
+    total = _size(path)
+    since = min(since, total)
+    if total - since <= limit:
+        page = read(path, since, total - since)
+        return Page(page.text, since, total, total)
+    head = read(path, since, limit // 3)
+    tail = read(path, total - (limit - limit // 3), total)
+    cut = (head.end, tail.start)
+    text = f"{head.text}\n[… bytes {cut[0]} to {cut[1]} left out …]\n{tail.text}"
+    return Page(text, since, total, total, cut)
+
+
+def tail(path: Path, length: int) -> Page:
+    """Return the last bytes."""
+    total = _size(path)
+    return read(path, max(total - length, 0), length)
+
+
+def read(path: Path, offset: int, length: int) -> Page:
+    """Return a range, moved to whole characters: pages that follow each other lose nothing."""
+    try:
+        with path.open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            file.seek(min(offset, total))
+            data = file.read(length)
+    except FileNotFoundError:
+        return Page("", 0, 0, 0)
+    start = min(offset, total)
+    end = start + len(data)
+    if end < total:
+        data = data[: _whole(data)]
+        end = start + len(data)
+    skipped = _continuation(data) if start else 0
+    return Page(data[skipped:].decode("utf-8", "replace"), start + skipped, end, total)
+
+
+def last_written(path: Path) -> float | None:
+    """Return how many seconds ago the output grew, or None when there is none."""
+    try:
+        return max(time.time() - path.stat().st_mtime, 0)
+    except FileNotFoundError:
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _continuation(data: bytes) -> int:
+    """Return how many bytes at the start belong to a character that began before."""
+    count = 0
+    while count < min(_PARTIAL, len(data)) and data[count] & 0xC0 == 0x80:
+        count += 1
+    return count
+
+
+def _whole(data: bytes) -> int:
+    """Return the length without a character that a cut left unfinished at the end."""
+    for back in range(1, min(_PARTIAL, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 == 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if back < needed and len(data) > back else len(data)
+        if byte & 0x80 == 0:
+            break
+    return len(data)

@@ -1,0 +1,205 @@
+"""The boundary around a session: which arguments bubblewrap gets, and whether it works here.
+
+An allow-listed root: what is not named is not there. A hide-list would not do, because a unix
+socket on a read-only mount can still be connected to.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from debug_mcp.config import IsolationPolicy
+from debug_mcp.errors import Unavailable
+from debug_mcp.models.sessions import WORKSPACE, Isolation
+from debug_mcp.runner.shim import STATUS_FD
+from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
+
+HOME = "/home/agent"
+PROBE_SECONDS = 10
+
+# Of /etc, what programs need to find names, libraries, certificates and the time.
+_ETC = (
+    "alternatives", "ca-certificates", "group", "hosts", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "localtime", "nsswitch.conf", "passwd", "pki", "protocols", "resolv.conf",
+    "services", "ssl",
+)  # fmt: skip
+
+_NAMESPACES = (
+    "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
+    # Without it a command could open another user namespace and gain capabilities there.
+    "--disable-userns",
+)  # fmt: skip
+
+_CONTROL = (
+    "--die-with-parent", "--new-session",
+    # As root the sandbox is open without it: umount and remount work.
+    "--cap-drop", "ALL",
+    "--hostname", "sandbox",
+)  # fmt: skip
+
+_REMEDY = (
+    "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); on Ubuntu 24.04 also "
+    "install apparmor-profiles, copy /usr/share/apparmor/extra-profiles/bwrap-userns-restrict to "
+    "/etc/apparmor.d/ and load it with apparmor_parser -r; or accept running without a boundary "
+    "with --isolation none"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What this machine offers: the level, and where it is less than the best, why."""
+
+    isolation: Isolation
+    bwrap: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The folders of one session on the host. ``objects`` is the mirror's, borrowed read-only."""
+
+    tree: Path
+    home: Path
+    temporary: Path
+    objects: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """A program ready to start: the arguments, environment and folder that go to the kernel.
+
+    ``name`` is the program that was asked for, whatever is wrapped around it.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    cwd: str
+    isolation: Isolation
+
+
+def choose_boundary(policy: IsolationPolicy) -> Boundary:
+    """Return the best level that really works here, as far as the policy allows.
+
+    Blocks for some milliseconds: call it in a thread.
+
+    Raises:
+        Unavailable: The policy requires a level that does not work; the message names the remedy.
+    """
+    if policy is IsolationPolicy.NONE:
+        return Boundary(Isolation.NONE, why="chosen by the setting isolation=none")
+    bwrap = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
+    problem = "bwrap is not installed" if bwrap is None else _probe(bwrap)
+    if problem is None:
+        return Boundary(Isolation.BWRAP, bwrap)
+    if policy is IsolationPolicy.REQUIRE_BWRAP:
+        raise Unavailable(f"no sandbox: {problem}; {_REMEDY}")
+    return Boundary(Isolation.NONE, why=f"{problem}; {_REMEDY}")
+
+
+def _probe(bwrap: str) -> str | None:
+    """Start the smallest full sandbox; its version number alone proves nothing."""
+    arguments = [bwrap, *_NAMESPACES, "--unshare-net", *_CONTROL]
+    arguments += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "/bin/true"]
+    try:
+        done = subprocess.run(
+            arguments, capture_output=True, env={}, timeout=PROBE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bwrap did not start: {error}"
+    if done.returncode == 0:
+        return None
+    return f"bwrap does not work here: {done.stderr.decode('utf-8', 'replace').strip()}"
+
+
+class Sandbox:
+    """Wraps programs so that they see one session and the system's tools, and nothing else."""
+
+    def __init__(self, boundary: Boundary, toolchains: Toolchains, data_dir: Path) -> None:
+        self.boundary = boundary
+        self.toolchains = toolchains
+        self._data_dir = data_dir
+
+    def home(self, folders: Folders) -> str:
+        """Return the home folder as a command sees it."""
+        return HOME if self.boundary.bwrap else str(folders.home)
+
+    def temporary(self, folders: Folders) -> str:
+        """Return the temporary folder as a command sees it."""
+        return "/tmp" if self.boundary.bwrap else str(folders.temporary)  # noqa: S108
+
+    def workspace(self, folders: Folders) -> str:
+        """Return the tree's root as a command sees it."""
+        return WORKSPACE if self.boundary.bwrap else str(folders.tree)
+
+    def confine(
+        self,
+        folders: Folders,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: str = ".",
+        network: bool = False,
+        supervised: bool = True,
+    ) -> Confined:
+        """Return what to start so that ``arguments`` run in the session's view.
+
+        Args:
+            folders: The session's folders.
+            arguments: The program and its arguments.
+            environment: All of the program's environment.
+            cwd: Relative to the tree's root; checked by the caller.
+            network: Share the host's network.
+            supervised: The shim reads the sandbox's reports; else there is nobody to read them.
+        """
+        where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
+        if self.boundary.bwrap is None:
+            return Confined(
+                arguments[0], tuple(arguments), dict(environment), where, Isolation.NONE
+            )
+        wrapped = [self.boundary.bwrap, *_NAMESPACES, *_CONTROL]
+        wrapped += [] if network else ["--unshare-net"]
+        wrapped += ["--json-status-fd", str(STATUS_FD)] if supervised else []
+        wrapped += [*_system(), *self._readable(), *_session(folders), "--chdir", where]
+        # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap,
+        # and /proc/1/environ inside shows what bwrap was started with.
+        for name, value in environment.items():
+            wrapped += ["--setenv", name, value]
+        wrapped += ["--remount-ro", "/", "--", *arguments]
+        return Confined(arguments[0], tuple(wrapped), {}, "/", Isolation.BWRAP)
+
+    def _readable(self) -> list[str]:
+        """Bind the toolchains; where one holds the data directory, cover that again."""
+        options: list[str] = []
+        for folder in self.toolchains.folders:
+            options += ["--ro-bind-try", str(folder), str(folder)]
+            if folder in self._data_dir.parents:
+                options += ["--tmpfs", str(self._data_dir)]
+        return options
+
+
+def _system() -> list[str]:
+    options: list[str] = []
+    for root in SYSTEM_ROOTS:
+        # On merged systems /bin and its like are links into /usr.
+        if root.is_symlink():
+            options += ["--symlink", str(root.readlink()), str(root)]
+        else:
+            options += ["--ro-bind-try", str(root), str(root)]
+    for name in _ETC:
+        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    options += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var"]
+    return [*options, "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
+
+
+def _session(folders: Folders) -> list[str]:
+    return [
+        "--bind", str(folders.tree), WORKSPACE,
+        "--bind", str(folders.home), HOME,
+        "--bind", str(folders.temporary), "/tmp",  # noqa: S108
+        # At its own path, which the tree's alternates file names.
+        "--ro-bind", str(folders.objects), str(folders.objects),
+    ]  # fmt: skip

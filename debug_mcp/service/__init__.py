@@ -1,0 +1,1 @@
+"""The rules: permission, lifecycle, order of effects."""

@@ -1,0 +1,101 @@
+"""Closing a session: first its commands end, then its work is saved, then its folders go."""
+
+from debug_mcp.auth.principal import Principal, Scope
+from debug_mcp.errors import Conflict, DebugMcpError
+from debug_mcp.models.commands import CommandState
+from debug_mcp.models.sessions import (
+    ClosedView,
+    ExportView,
+    SessionClose,
+    SessionState,
+    WorkSession,
+)
+from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.exports import ExportService
+from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.commands import Commands
+from debug_mcp.store.sessions import Sessions
+from debug_mcp.worktrees import export
+
+BY_CALLER = "by caller"
+END_SECONDS = 30
+
+
+class Closing:
+    """Ends sessions without losing anything."""
+
+    def __init__(
+        self,
+        store: Sessions,
+        commands: Commands,
+        sessions: SessionService,
+        exports: ExportService,
+        artifacts: ArtifactService,
+        scheduler: Scheduler,
+        confinement: Confinement,
+        instance: str,
+    ) -> None:
+        self._store = store
+        self._commands = commands
+        self._sessions = sessions
+        self._exports = exports
+        self._artifacts = artifacts
+        self._scheduler = scheduler
+        self._confinement = confinement
+        self._instance = instance
+
+    async def close(self, principal: Principal, args: SessionClose) -> ClosedView:
+        """Close a session; closing a closed one says again what became of it.
+
+        Raises:
+            NotFound: There is no such session of the principal's.
+            Conflict: A command does not end, or another call is closing it.
+        """
+        principal.require(Scope.SESSION_WRITE)
+        session = await self._sessions.owned(principal, args.session_id)
+        if session.state in (SessionState.CLOSED, SessionState.FAILED):
+            return ClosedView(
+                session_id=session.id,
+                state=session.state,
+                closed_why=session.closed_why,
+                hint=f"its work is {session.exported_ref}" if session.exported_ref else None,
+            )
+        if not await self._store.advance(session.id, SessionState.CLOSING, instance=self._instance):
+            raise Conflict(f"session {session.id} is {session.state} already", field="session_id")
+        try:
+            await self._end_commands(session)
+            exported = await self._save(session)
+        except DebugMcpError:
+            await self._store.advance(session.id, SessionState.READY)
+            raise
+        await self._store.advance(session.id, SessionState.CLOSED, closed_why=BY_CALLER)
+        await self._sessions.remove_folder(session)
+        return ClosedView(
+            session_id=session.id,
+            state=SessionState.CLOSED,
+            closed_why=BY_CALLER,
+            exported=exported,
+            hint=None if exported else "it had no work to save",
+        )
+
+    async def _end_commands(self, session: WorkSession) -> None:
+        for command in await self._commands.unfinished(session.id):
+            await self._scheduler.cancel(command)
+        for command in await self._commands.unfinished(session.id):
+            ended = await self._scheduler.wait(command, END_SECONDS)
+            if ended.state is not CommandState.FINISHED:
+                raise Conflict(
+                    f"command {command.id} of session {session.id} does not end; try again",
+                    field="session_id",
+                )
+
+    async def _save(self, session: WorkSession) -> ExportView | None:
+        """Keep the work as a branch and as a patch, unless it was all exported before."""
+        exported = await self._exports.save(session, f"debug-mcp/{session.id}")
+        if exported is not None:
+            run = self._confinement.git_in(session)
+            patch = await export.patch(run, session.base)
+            await self._artifacts.keep_bytes(session, "final.patch", patch)
+        return exported

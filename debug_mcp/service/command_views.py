@@ -1,0 +1,144 @@
+"""What a caller is shown of a command: outcome first, then output, then what to do next."""
+
+import re
+import signal
+from pathlib import Path
+
+from debug_mcp.errors import NextCall
+from debug_mcp.models.base import now
+from debug_mcp.models.commands import (
+    Command,
+    CommandState,
+    CommandView,
+    Limit,
+    Outcome,
+    OutputView,
+)
+from debug_mcp.runner.output import Page, excerpt, last_written
+
+FINISHED_BYTES = 6000
+RUNNING_BYTES = 1500
+_NOT_FOUND = re.compile(
+    r"(?:^|: )(?P<program>[^\s:]+): (?:command )?not found$"  # bash, sh
+    r"|execvp (?P<inside>\S+): No such file"  # bwrap
+    r"|^(?P<plain>\S+): No such file or directory$",
+    re.MULTILINE,
+)
+_LONGER = 3
+_LONGEST_SECONDS = 24 * 3600
+
+
+def command_view(command: Command, directory: Path, since: int = 0) -> CommandView:
+    """Return the view of a command; reads its output, so call it in a thread."""
+    path = directory / "output"
+    running = command.state is not CommandState.FINISHED
+    page: Page | None = excerpt(path, RUNNING_BYTES if running else FINISHED_BYTES, since)
+    if command.outcome is Outcome.SPAWN_FAILED:
+        page = None  # nothing of it is the command's
+    return CommandView(
+        command_id=command.id,
+        state=command.state,
+        outcome=command.outcome,
+        exit_code=command.exit_code,
+        signal=_signal(command.exit_code),
+        elapsed_seconds=_elapsed(command),
+        last_output_age_seconds=last_written(path) if running else None,
+        deadline_in_seconds=_deadline(command),
+        limit=_limit(command),
+        output=None if page is None else output_view(page, running=running),
+        hint=_hint(command, page),
+        next=_next(command, page),
+    )
+
+
+def output_view(page: Page, *, running: bool = False) -> OutputView:
+    """Return a page as a caller sees it; ``next_offset`` where there is or may be more."""
+    return OutputView(
+        text=page.text,
+        total_bytes=page.total,
+        omitted=page.omitted,
+        offset=page.start or None,
+        next_offset=page.end if running or page.end < page.total else None,
+    )
+
+
+def _signal(exit_code: int | None) -> str | None:
+    """Name the signal in an exit code above 128, as shells and sandboxes report one."""
+    try:
+        return None if exit_code is None else signal.Signals(exit_code - 128).name
+    except ValueError:
+        return None
+
+
+def _elapsed(command: Command) -> float | None:
+    if command.state is CommandState.FINISHED:
+        return command.elapsed_seconds
+    began = command.started_at
+    return None if began is None else (now() - began).total_seconds()
+
+
+def _deadline(command: Command) -> int | None:
+    if command.state is not CommandState.RUNNING or command.started_at is None:
+        return None
+    gone = (now() - command.started_at).total_seconds()
+    return max(round(command.request.timeout_seconds - gone), 0)
+
+
+def _limit(command: Command) -> Limit | None:
+    match command.outcome:
+        case Outcome.TIMED_OUT:
+            return Limit(name="timeout_seconds", value=command.request.timeout_seconds)
+        case Outcome.IDLE_TIMED_OUT:
+            return Limit(
+                name="idle_timeout_seconds", value=command.request.idle_timeout_seconds or 0
+            )
+        case Outcome.OUTPUT_LIMIT:
+            return Limit(name="output_bytes", value=command.output_bytes or 0)
+        case _:
+            return None
+
+
+def _hint(command: Command, page: Page | None) -> str | None:
+    match command.outcome:
+        case Outcome.SPAWN_FAILED:
+            missing = _NOT_FOUND.search(command.message or "")
+            if missing:
+                return f"program_not_found: {_program(missing)}; a list runs without a shell"
+            return command.message or "it could not be started"
+        case Outcome.FAILED if command.exit_code == 127 and page is not None:
+            missing = _NOT_FOUND.search(page.text.strip())
+            return f"program_not_found: {_program(missing)}" if missing else None
+        case Outcome.OUTPUT_LIMIT:
+            dropped = command.output_dropped or 0
+            why = command.message or "the limit of kept output was reached"
+            return f"{why}: the last {dropped} bytes were dropped; the program itself went on"
+        case Outcome.TIMED_OUT if page is not None and not page.total:
+            return "it printed nothing before its time was over"
+        case Outcome.LOST:
+            return "nobody saw its end: its supervisor was killed; it was not run again"
+        case None if command.state is CommandState.QUEUED:
+            return "waits for the commands before it in this session, or for a free place"
+        case _:
+            return None
+
+
+def _program(found: re.Match[str]) -> str:
+    return found["program"] or found["inside"] or found["plain"]
+
+
+def _next(command: Command, page: Page | None) -> NextCall | None:
+    if command.state is not CommandState.FINISHED:
+        arguments: dict[str, object] = {"command_id": command.id, "wait_seconds": 50}
+        if page is not None and page.end:
+            arguments["since"] = page.end
+        return {"tool": "command_wait", "arguments": arguments}
+    again: dict[str, object] = {
+        "session_id": command.session_id,
+        "command": command.request.command,
+    }
+    if command.outcome is Outcome.TIMED_OUT:
+        longer = min(command.request.timeout_seconds * _LONGER, _LONGEST_SECONDS)
+        return {"tool": "command_run", "arguments": {**again, "timeout_seconds": longer}}
+    if command.outcome is Outcome.LOST:
+        return {"tool": "command_run", "arguments": again}
+    return None

@@ -1,0 +1,173 @@
+"""Commands: accepting them, waiting for them, reading what they wrote."""
+
+import hashlib
+
+import anyio
+
+from debug_mcp.auth.principal import Principal, Scope
+from debug_mcp.config import Settings
+from debug_mcp.errors import InvalidInput, NotFound
+from debug_mcp.models.base import now
+from debug_mcp.models.commands import (
+    Command,
+    CommandCancel,
+    CommandOutput,
+    CommandRun,
+    CommandState,
+    CommandView,
+    CommandWait,
+    OutputPage,
+)
+from debug_mcp.models.sessions import WORKSPACE
+from debug_mcp.runner import output
+from debug_mcp.service.command_views import command_view, output_view
+from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.commands import Commands
+from debug_mcp.store.idempotency import Request
+
+
+class CommandService:
+    """A command is accepted once, runs in its session's order, and ends exactly once."""
+
+    def __init__(
+        self,
+        store: Commands,
+        sessions: SessionService,
+        scheduler: Scheduler,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._scheduler = scheduler
+        self._settings = settings
+
+    async def run(self, principal: Principal, args: CommandRun) -> CommandView:
+        """Accept a command, and wait for its end as long as was asked.
+
+        Raises:
+            NotFound: There is no such session of the principal's.
+            Conflict: The session is closed, or the idempotency key means another command.
+            Busy: The session's queue is full.
+        """
+        principal.require(Scope.COMMAND_RUN)
+        if args.network:
+            principal.require(Scope.COMMAND_NETWORK)
+        session = await self._sessions.ready(principal, args.session_id)
+        asked = args.model_copy(update={"cwd": _relative(args.cwd)})
+        _check_text(asked)
+        command = Command(
+            id="",
+            session_id=session.id,
+            principal=principal.name,
+            state=CommandState.QUEUED,
+            request=asked,
+            accepted_at=now(),
+        )
+        accepted, _ = await self._store.accept(
+            command, _request(principal, asked), self._settings.queued_commands
+        )
+        self._scheduler.wake()
+        return await self._view(await self._scheduler.wait(accepted, args.wait_seconds))
+
+    async def wait(self, principal: Principal, args: CommandWait) -> CommandView:
+        """Wait for a command's end, at most as long as was asked.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.SESSION_READ)
+        command = await self.owned(principal, args.command_id)
+        return await self._view(
+            await self._scheduler.wait(command, args.wait_seconds), since=args.since
+        )
+
+    async def output(self, principal: Principal, args: CommandOutput) -> OutputPage:
+        """Return a part of what a command wrote.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.SESSION_READ)
+        command = await self.owned(principal, args.command_id)
+        path = self._scheduler.directory(command) / "output"
+        match args.mode:
+            case "tail":
+                page = await anyio.to_thread.run_sync(output.tail, path, args.length)
+            case "head":
+                page = await anyio.to_thread.run_sync(output.read, path, 0, args.length)
+            case "range":
+                page = await anyio.to_thread.run_sync(output.read, path, args.offset, args.length)
+        return OutputPage(
+            command_id=command.id,
+            mode=args.mode,
+            state=command.state,
+            output=output_view(page, running=command.state is not CommandState.FINISHED),
+        )
+
+    async def cancel(self, principal: Principal, args: CommandCancel) -> CommandView:
+        """End a command: SIGTERM, a grace period, then SIGKILL for all of it.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.COMMAND_RUN)
+        command = await self.owned(principal, args.command_id)
+        if command.state is not CommandState.FINISHED:
+            command = await self._scheduler.cancel(command)
+            command = await self._scheduler.wait(command, self._settings.grace_seconds + 5)
+        return await self._view(command)
+
+    async def owned(self, principal: Principal, command_id: str) -> Command:
+        """Return the principal's command.
+
+        Raises:
+            NotFound: There is none of this id; the candidates are the newest.
+        """
+        command = await self._store.owned(command_id, principal.name)
+        if command is None:
+            raise NotFound(
+                f"no command {command_id!r} of yours",
+                field="command_id",
+                candidates=await self._store.recent_ids(principal.name),
+            )
+        return command
+
+    async def _view(self, command: Command, since: int = 0) -> CommandView:
+        directory = self._scheduler.directory(command)
+        return await anyio.to_thread.run_sync(command_view, command, directory, since)
+
+
+def _request(principal: Principal, args: CommandRun) -> Request | None:
+    if args.idempotency_key is None:
+        return None
+    asked = args.model_dump_json(exclude={"idempotency_key", "wait_seconds"})
+    digest = hashlib.sha256(asked.encode("utf-8", "surrogateescape")).hexdigest()
+    return Request(principal.name, "command_run", args.idempotency_key, digest)
+
+
+def _relative(cwd: str) -> str:
+    """Return a folder relative to the tree's root.
+
+    Raises:
+        InvalidInput: It leads out of the tree.
+    """
+    inside = cwd.removeprefix(WORKSPACE).lstrip("/") if cwd.startswith(WORKSPACE) else cwd
+    parts = inside.split("/")
+    if (cwd.startswith("/") and not cwd.startswith(WORKSPACE)) or ".." in parts:
+        raise InvalidInput(
+            f"cwd {cwd!r} leads out of the tree; give a folder relative to its root", field="cwd"
+        )
+    return "/".join(part for part in parts if part not in ("", ".")) or "."
+
+
+def _check_text(args: CommandRun) -> None:
+    """Refuse what no process can be given.
+
+    Raises:
+        InvalidInput: There is a NUL in it.
+    """
+    command = [args.command] if isinstance(args.command, str) else args.command
+    for field, texts in (("command", command), ("cwd", [args.cwd]), ("env", args.env.values())):
+        if any("\0" in text for text in texts):
+            raise InvalidInput(f"{field} holds a NUL character", field=field)

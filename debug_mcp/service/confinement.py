@@ -1,0 +1,100 @@
+"""What stands around a session's programs: found out once, when the first session needs it."""
+
+from pathlib import Path
+
+import anyio
+
+from debug_mcp.config import Layout, Settings, user_environment
+from debug_mcp.errors import Unavailable
+from debug_mcp.models.sessions import Isolation, WorkSession
+from debug_mcp.runner.capture import Captured, capture
+from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
+from debug_mcp.runner.toolchains import Toolchains, find_toolchains
+from debug_mcp.worktrees import git
+from debug_mcp.worktrees.git import GitCall, Run
+
+CLONE_SECONDS = 600
+
+
+class Confinement:
+    """Chooses the sandbox of each session, and runs git inside and outside of it."""
+
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self._settings = settings
+        self._layout = layout
+        self._lock = anyio.Lock()  # protects the two below from being found out twice
+        self._boundary: Boundary | None = None
+        self._toolchains: Toolchains | None = None
+
+    async def boundary(self) -> Boundary:
+        """Return the best level that works on this machine.
+
+        Raises:
+            Unavailable: The settings require a level that does not work.
+        """
+        async with self._lock:
+            if self._boundary is None:
+                self._boundary = await anyio.to_thread.run_sync(
+                    choose_boundary, self._settings.isolation
+                )
+            return self._boundary
+
+    async def sandbox(self, session: WorkSession) -> Sandbox:
+        """Return the sandbox at the level with which the session was opened.
+
+        Raises:
+            Unavailable: That level does not work any more; there is no silent step down.
+        """
+        boundary = await self.boundary()
+        if session.isolation is Isolation.NONE:
+            boundary = Boundary(Isolation.NONE)
+        elif boundary.isolation is not session.isolation:
+            raise Unavailable(
+                f"session {session.id} was opened in a {session.isolation} sandbox, which does not "
+                f"work now: {boundary.why}"
+            )
+        return Sandbox(boundary, await self.toolchains(), self._layout.root)
+
+    async def toolchains(self) -> Toolchains:
+        """Return the tools that commands can use."""
+        inherited = user_environment()
+        async with self._lock:
+            if self._toolchains is None:
+                self._toolchains = await anyio.to_thread.run_sync(
+                    find_toolchains,
+                    inherited.get("PATH", ""),
+                    Path(inherited.get("HOME", "/nonexistent")),
+                    tuple(self._settings.bind),
+                )
+            return self._toolchains
+
+    def folders(self, session: WorkSession) -> Folders:
+        """Return where a session's folders are on the host."""
+        root = self._layout.sessions / session.id
+        mirror = self._layout.repositories / session.repository_id
+        return Folders(root / "tree", root / "home", root / "tmp", mirror / "objects")
+
+    def git_in(self, session: WorkSession) -> Run:
+        """Return git at the root of a session's tree, inside its sandbox."""
+
+        async def run(call: GitCall) -> Captured:
+            sandbox = await self.sandbox(session)
+            folders = self.folders(session)
+            root = sandbox.workspace(folders)
+            located = (f"--git-dir={root}/.git", f"--work-tree={root}", *call.arguments)
+            program = sandbox.confine(
+                folders,
+                GitCall(located).command,
+                environment=git.sandbox_environment(sandbox.toolchains.path),
+                supervised=False,
+            )
+            return await capture(program, call.stdin)
+
+        return run
+
+    async def host_git(self, call: GitCall) -> Captured:
+        """Run git for a mirror: outside any sandbox, with the person's own configuration."""
+        environment = git.user_environment(user_environment())
+        command = call.command
+        program = Confined("git", tuple(command), environment, "/", Isolation.NONE)
+        return await capture(program, call.stdin, timeout=CLONE_SECONDS)

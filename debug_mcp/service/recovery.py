@@ -1,0 +1,48 @@
+"""After a restart: what servers that are gone left unfinished is brought to a true state.
+
+Running commands are followed again, those that ended meanwhile get their end, and what was claimed
+but never begun is started. Nothing that may have run is run again. Half-made sessions are cleaned
+up; half-closed ones are open again, with their work.
+"""
+
+from debug_mcp.models.sessions import SessionState
+from debug_mcp.service.instance import Instance
+from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.commands import Commands
+from debug_mcp.store.sessions import Sessions
+
+
+class Recovery:
+    """Takes over from the dead."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        rows: Sessions,
+        sessions: SessionService,
+        scheduler: Scheduler,
+        instance: Instance,
+    ) -> None:
+        self._commands = commands
+        self._rows = rows
+        self._sessions = sessions
+        self._scheduler = scheduler
+        self._instance = instance
+
+    async def recover(self) -> None:
+        """Adopt every orphan; where two servers try, one gets it."""
+        for command in await self._commands.begun():
+            owner = command.instance or ""
+            if not self._instance.lives(owner) and await self._commands.adopt(
+                command.id, owner, self._instance.id
+            ):
+                self._scheduler.resume(command)
+        for session in await self._rows.in_state(SessionState.PREPARING, SessionState.CLOSING):
+            if self._instance.lives(session.instance):
+                continue
+            if session.state is SessionState.PREPARING:
+                await self._rows.fail(session.id)
+                await self._sessions.remove_folder(session)
+            else:
+                await self._rows.advance(session.id, SessionState.READY)

@@ -1,0 +1,199 @@
+"""The queue at work: starts what may start, follows it to its end, and lets others wait for that.
+
+Each session runs one command at a time in the order of acceptance; a global limit holds over all.
+What is started goes on under its shim whatever becomes of this server; ``service.recovery`` brings
+it back here after a restart.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from debug_mcp.config import Layout, Settings
+from debug_mcp.errors import DebugMcpError
+from debug_mcp.models.base import now
+from debug_mcp.models.commands import Command, CommandState, Outcome
+from debug_mcp.runner.environment import command_environment
+from debug_mcp.runner.output import read
+from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
+from debug_mcp.service.confinement import Confinement
+from debug_mcp.store.commands import Commands, End
+from debug_mcp.store.sessions import Sessions
+
+# Another server's work, and a wake-up that got lost, are seen within this time.
+LOOK_SECONDS = 5.0
+WATCH_SECONDS = 0.25
+
+_OUTCOMES = {
+    "timeout": Outcome.TIMED_OUT,
+    "idle_timeout": Outcome.IDLE_TIMED_OUT,
+    "cancel": Outcome.CANCELLED,
+    "spawn_failed": Outcome.SPAWN_FAILED,
+}
+_MESSAGE_BYTES = 500
+
+
+class Scheduler:
+    """Runs the commands of one server."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        sessions: Sessions,
+        confinement: Confinement,
+        settings: Settings,
+        layout: Layout,
+        instance: str,
+        tasks: TaskGroup,
+    ) -> None:
+        self._commands = commands
+        self._sessions = sessions
+        self._confinement = confinement
+        self._settings = settings
+        self._layout = layout
+        self._instance = instance
+        self._tasks = tasks
+        self._supervisor = Supervisor()
+        self._wake = anyio.Event()
+        self._ends: dict[str, anyio.Event] = {}
+
+    async def serve(self) -> None:
+        """Start whatever may start, now and whenever something changed, until cancelled."""
+        while True:
+            wake = self._wake
+            command = await self._commands.claim(self._instance, self._settings.running_commands)
+            if command is not None:
+                self.resume(command)
+                continue
+            with anyio.move_on_after(LOOK_SECONDS):
+                await wake.wait()
+
+    def wake(self) -> None:
+        """Say that something may start now."""
+        self._wake.set()
+        self._wake = anyio.Event()
+
+    def resume(self, command: Command) -> None:
+        """Bring a command that this server has claimed or adopted to its end."""
+        self._tasks.start_soon(self._run, command)
+
+    async def wait(self, command: Command, seconds: float) -> Command:
+        """Return the command once it has ended, or as it is after some seconds."""
+        with anyio.move_on_after(seconds):
+            while command.state is not CommandState.FINISHED:
+                ended = self._ends.setdefault(command.id, anyio.Event())
+                command = await self._commands.get(command.id)
+                if command.state is CommandState.FINISHED:
+                    return command
+                # The end of another server's command rings no bell here: look.
+                with anyio.move_on_after(WATCH_SECONDS):
+                    await ended.wait()
+        command = await self._commands.get(command.id)
+        if command.state is CommandState.FINISHED:
+            self._ends.pop(command.id, None)
+        return command
+
+    async def cancel(self, command: Command) -> Command:
+        """Ask for a command's end; a queued one ends at once. The first end stands."""
+        await self._commands.request_cancel(command.id)
+        end = End(Outcome.CANCELLED, now(), elapsed_seconds=0)
+        if await self._commands.finish(command.id, end, only_queued=True):
+            self._ended(command.id)
+        else:
+            await self._supervisor.cancel(self.directory(command))
+        return await self._commands.get(command.id)
+
+    def directory(self, command: Command) -> Path:
+        """Return where a command's shim keeps its files."""
+        return self._layout.commands / command.id
+
+    async def _run(self, command: Command) -> None:
+        """Start a command unless it was, follow it, and store its end."""
+        try:
+            if command.state is CommandState.STARTING:
+                await self._start(command)
+            end = _end(command, await self._supervisor.wait(self.directory(command)))
+            if end.outcome is Outcome.SPAWN_FAILED and not end.message:
+                said = read(self.directory(command) / "output", 0, _MESSAGE_BYTES).text
+                end = replace(end, message=said.strip() or None)
+        except DebugMcpError as error:
+            end = End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=error.message)
+        except Exception as error:  # noqa: BLE001  # one command's fault must not end the queue
+            message = f"the server failed: {type(error).__name__}: {error}"
+            end = End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=message)
+        await self._commands.finish(command.id, end)
+        self._ended(command.id)
+
+    async def _start(self, command: Command) -> None:
+        directory = self.directory(command)
+        if not has_begun(directory):
+            self._supervisor.start(directory, await self._job(command))
+        await self._commands.started(command.id, now())
+        if (await self._commands.get(command.id)).cancel_requested:
+            # Asked for between the claim and the start, when there was nothing to signal.
+            await self._supervisor.cancel(directory)
+
+    async def _job(self, command: Command) -> Job:
+        session = await self._sessions.get(command.session_id)
+        sandbox = await self._confinement.sandbox(session)
+        folders = self._confinement.folders(session)
+        request = command.request
+        asked = request.command
+        shell = sandbox.toolchains.shell
+        program = sandbox.confine(
+            folders,
+            [shell, "-c", asked] if isinstance(asked, str) else asked,
+            environment=command_environment(
+                home=sandbox.home(folders),
+                temporary=sandbox.temporary(folders),
+                path=sandbox.toolchains.path,
+                session_id=session.id,
+                command_id=command.id,
+                extra=request.env,
+            ),
+            cwd=request.cwd,
+            network=request.network,
+        )
+        return Job(
+            program,
+            timeout=request.timeout_seconds,
+            idle_timeout=request.idle_timeout_seconds,
+            grace=self._settings.grace_seconds,
+            output_limit=self._settings.output_bytes,
+        )
+
+    def _ended(self, command_id: str) -> None:
+        event = self._ends.pop(command_id, None)
+        if event is not None:
+            event.set()
+        self.wake()
+
+
+def _end(command: Command, seen: Exit | None) -> End:
+    """Translate what the shim saw into what the ledger says."""
+    if seen is None:
+        began = command.started_at or command.accepted_at
+        elapsed = (now() - began).total_seconds()
+        return End(Outcome.LOST, now(), elapsed_seconds=elapsed)
+    outcome = _OUTCOMES.get(seen.reason)
+    exit_code = None
+    if outcome is None and seen.code is not None:
+        # As a shell would say it: 128 + n for signal n.
+        exit_code = seen.code if seen.code >= 0 else 128 - seen.code
+        outcome = Outcome.SUCCEEDED if exit_code == 0 else Outcome.FAILED
+        if seen.output_dropped:
+            outcome = Outcome.OUTPUT_LIMIT
+    return End(
+        outcome=outcome or Outcome.LOST,
+        ended_at=seen.ended_at,
+        exit_code=exit_code,
+        elapsed_seconds=seen.elapsed_seconds,
+        cpu_seconds=seen.cpu_seconds,
+        memory_bytes=seen.memory_bytes,
+        stragglers=seen.stragglers,
+        output_bytes=seen.output_bytes,
+        output_dropped=seen.output_dropped,
+        message=seen.message or ("the disk is full" if seen.disk_full else None),
+    )

@@ -1,0 +1,24 @@
+"""All services, as the operations see them."""
+
+from dataclasses import dataclass
+
+from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.closing import Closing
+from debug_mcp.service.commands import CommandService
+from debug_mcp.service.exports import ExportService
+from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.server import ServerService
+from debug_mcp.service.sessions import SessionService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One attribute for each noun."""
+
+    repositories: RepositoryService
+    sessions: SessionService
+    exports: ExportService
+    closing: Closing
+    commands: CommandService
+    artifacts: ArtifactService
+    server: ServerService

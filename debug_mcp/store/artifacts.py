@@ -1,0 +1,87 @@
+"""Rows of artifacts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import aiosqlite
+
+from debug_mcp.models.artifacts import Artifact, ArtifactKind
+from debug_mcp.store.database import Database, Row
+from debug_mcp.store.rows import fresh_id, insert, moment, to_micros
+
+
+class Artifacts:
+    """The table of artifacts: the same name and content in one session is one artifact."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, found: Sequence[Artifact]) -> list[Artifact]:
+        """Store what is new under fresh ids; return all, those known before under their ids."""
+
+        async def unit(connection: aiosqlite.Connection) -> list[Artifact]:
+            return [await _keep(connection, artifact) for artifact in found]
+
+        return await self._database.write(unit)
+
+    async def of_session(self, session_id: str) -> list[Artifact]:
+        """Return a session's artifacts, oldest first."""
+        rows = await self._database.read(
+            "SELECT * FROM artifacts WHERE session_id = ? ORDER BY created_at, id", (session_id,)
+        )
+        return [_artifact(row) for row in rows]
+
+    async def owned(self, artifact_id: str, principal: str) -> Artifact | None:
+        """Return the principal's artifact of this id, or None."""
+        row = await self._database.read_one(
+            "SELECT * FROM artifacts WHERE id = ? AND principal = ?", (artifact_id, principal)
+        )
+        return None if row is None else _artifact(row)
+
+    async def page(self, principal: str, after: str | None, limit: int) -> list[Artifact]:
+        """Return the principal's artifacts in the order of their ids, from after one on."""
+        rows = await self._database.read(
+            "SELECT * FROM artifacts WHERE principal = ? AND id > ? ORDER BY id LIMIT ?",
+            (principal, after or "", limit),
+        )
+        return [_artifact(row) for row in rows]
+
+
+async def _keep(connection: aiosqlite.Connection, artifact: Artifact) -> Artifact:
+    known = await connection.execute_fetchall(
+        "SELECT * FROM artifacts WHERE session_id = ? AND name = ? AND sha256 = ?",
+        (artifact.session_id, artifact.name, artifact.sha256),
+    )
+    for row in known:
+        return _artifact(row)
+    stored = replace(artifact, id=await fresh_id(connection, "artifacts", "a"))
+    await insert(
+        connection,
+        "artifacts",
+        {
+            "id": stored.id,
+            "session_id": stored.session_id,
+            "principal": stored.principal,
+            "name": stored.name,
+            "kind": stored.kind,
+            "media_type": stored.media_type,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "created_at": to_micros(stored.created_at),
+        },
+    )
+    return stored
+
+
+def _artifact(row: Row) -> Artifact:
+    return Artifact(
+        id=row["id"],
+        session_id=row["session_id"],
+        principal=row["principal"],
+        name=row["name"],
+        kind=ArtifactKind(row["kind"]),
+        media_type=row["media_type"],
+        size=row["size"],
+        sha256=row["sha256"],
+        created_at=moment(row["created_at"]),
+    )

@@ -1,0 +1,253 @@
+"""Rows of commands: the queue and the ledger."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import aiosqlite
+
+from debug_mcp.errors import Busy
+from debug_mcp.lifecycle import COMMAND, sources
+from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
+from debug_mcp.store.database import Database, Row
+from debug_mcp.store.idempotency import Request, recall, remember
+from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
+
+# The next of each session that has nothing going on, oldest session-head first.
+_NEXT = """
+SELECT head.id FROM commands AS head
+WHERE head.state = 'queued'
+  AND NOT EXISTS (
+    SELECT 1 FROM commands AS other
+    WHERE other.session_id = head.session_id AND other.state <> 'finished'
+      AND (other.state <> 'queued' OR (other.accepted_at, other.id) < (head.accepted_at, head.id))
+  )
+  AND (SELECT count(*) FROM commands WHERE state IN ('starting', 'running')) < ?
+ORDER BY head.accepted_at, head.id LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a command ended, as it is stored."""
+
+    outcome: Outcome
+    ended_at: datetime
+    exit_code: int | None = None
+    elapsed_seconds: float | None = None
+    cpu_seconds: float | None = None
+    memory_bytes: int | None = None
+    stragglers: int | None = None
+    output_bytes: int | None = None
+    output_dropped: int | None = None
+    message: str | None = None
+
+
+class Commands:
+    """The table of commands."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(
+        self, command: Command, request: Request | None, queue_limit: int
+    ) -> tuple[Command, bool]:
+        """Queue a command under a fresh id; return it, and whether it is new.
+
+        Raises:
+            Busy: The session's queue is full.
+            Conflict: The idempotency key was used with other arguments.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> tuple[Command, bool]:
+            known = await recall(connection, request)
+            if known is not None:
+                rows = await connection.execute_fetchall(
+                    "SELECT * FROM commands WHERE id = ?", (known,)
+                )
+                return _command(next(iter(rows))), False
+            queued = await connection.execute_fetchall(
+                "SELECT count(*) FROM commands WHERE session_id = ? AND state = 'queued'",
+                (command.session_id,),
+            )
+            waiting = next(iter(queued))[0]
+            if waiting >= queue_limit:
+                raise Busy(
+                    f"{waiting} commands are queued in this session; the limit is {queue_limit}",
+                    retry_after_seconds=5,
+                )
+            stored = replace(command, id=await fresh_id(connection, "commands", "c"))
+            await insert(
+                connection,
+                "commands",
+                {
+                    "id": stored.id,
+                    "session_id": stored.session_id,
+                    "principal": stored.principal,
+                    "state": stored.state,
+                    "request": stored.request.model_dump_json(),
+                    "accepted_at": to_micros(stored.accepted_at),
+                },
+            )
+            await remember(connection, request, stored.id)
+            return stored, True
+
+        return await self._database.write(unit, durable=True)
+
+    async def claim(self, instance: str, running_limit: int) -> Command | None:
+        """Take the next queued command for this server, or return None.
+
+        A session runs one command at a time, in the order of acceptance; ``running_limit`` holds
+        over all sessions and all servers.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> Command | None:
+            rows = list(await connection.execute_fetchall(_NEXT, (running_limit,)))
+            if not rows:
+                return None
+            command_id = rows[0]["id"]
+            await advance(
+                connection,
+                "commands",
+                command_id,
+                sources(COMMAND, CommandState.STARTING),
+                {"state": CommandState.STARTING, "instance": instance},
+            )
+            taken = await connection.execute_fetchall(
+                "SELECT * FROM commands WHERE id = ?", (command_id,)
+            )
+            return _command(next(iter(taken)))
+
+        return await self._database.write(unit)
+
+    async def started(self, command_id: str, moment: datetime) -> bool:
+        """Note that a command's shim is at work; return whether it was still awaited."""
+        return await self._database.write(
+            lambda connection: advance(
+                connection,
+                "commands",
+                command_id,
+                sources(COMMAND, CommandState.RUNNING),
+                {"state": CommandState.RUNNING, "started_at": to_micros(moment)},
+            )
+        )
+
+    async def finish(self, command_id: str, end: End, *, only_queued: bool = False) -> bool:
+        """Store the end; return False when it had ended before. The first end stands."""
+        states = (CommandState.QUEUED,) if only_queued else sources(COMMAND, CommandState.FINISHED)
+        return await self._database.write(
+            lambda connection: advance(
+                connection,
+                "commands",
+                command_id,
+                states,
+                {
+                    "state": CommandState.FINISHED,
+                    "outcome": end.outcome,
+                    "ended_at": to_micros(end.ended_at),
+                    "exit_code": end.exit_code,
+                    "elapsed_seconds": end.elapsed_seconds,
+                    "cpu_seconds": end.cpu_seconds,
+                    "memory_bytes": end.memory_bytes,
+                    "stragglers": end.stragglers,
+                    "output_bytes": end.output_bytes,
+                    "output_dropped": end.output_dropped,
+                    "message": end.message,
+                },
+            ),
+            durable=True,
+        )
+
+    async def request_cancel(self, command_id: str) -> None:
+        """Set the flag that asks for a command's end."""
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "UPDATE commands SET cancel_requested = 1 WHERE id = ? AND state <> 'finished'",
+                (command_id,),
+            )
+
+        await self._database.write(unit, durable=True)
+
+    async def adopt(self, command_id: str, from_instance: str, instance: str) -> bool:
+        """Take over a command of a server that is gone; return whether nobody else did."""
+
+        async def unit(connection: aiosqlite.Connection) -> bool:
+            cursor = await connection.execute(
+                "UPDATE commands SET instance = ? "
+                "WHERE id = ? AND instance = ? AND state IN ('starting', 'running')",
+                (instance, command_id, from_instance),
+            )
+            adopted = cursor.rowcount == 1
+            await cursor.close()
+            return adopted
+
+        return await self._database.write(unit)
+
+    async def owned(self, command_id: str, principal: str) -> Command | None:
+        """Return the principal's command of this id, or None."""
+        row = await self._database.read_one(
+            "SELECT * FROM commands WHERE id = ? AND principal = ?", (command_id, principal)
+        )
+        return None if row is None else _command(row)
+
+    async def get(self, command_id: str) -> Command:
+        """Return a command that is known to exist."""
+        rows = await self._database.read("SELECT * FROM commands WHERE id = ?", (command_id,))
+        return _command(rows[0])
+
+    async def recent_ids(self, principal: str) -> list[str]:
+        """Return the ids of the principal's newest commands, at most 20."""
+        rows = await self._database.read(
+            "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20",
+            (principal,),
+        )
+        return [row["id"] for row in rows]
+
+    async def unfinished(self, session_id: str) -> list[Command]:
+        """Return the commands of a session that have not ended, in their order."""
+        rows = await self._database.read(
+            "SELECT * FROM commands WHERE session_id = ? AND state <> 'finished' "
+            "ORDER BY accepted_at, id",
+            (session_id,),
+        )
+        return [_command(row) for row in rows]
+
+    async def begun(self) -> list[Command]:
+        """Return every command that some server has begun and nobody has ended."""
+        rows = await self._database.read(
+            "SELECT * FROM commands WHERE state IN ('starting', 'running') ORDER BY accepted_at"
+        )
+        return [_command(row) for row in rows]
+
+    async def count_unfinished(self) -> tuple[int, int]:
+        """Return how many are queued, and how many are starting or running."""
+        rows = await self._database.read(
+            "SELECT state = 'queued' AS waits, count(*) AS number FROM commands "
+            "WHERE state <> 'finished' GROUP BY waits"
+        )
+        counts = {bool(row["waits"]): int(row["number"]) for row in rows}
+        return counts.get(True, 0), counts.get(False, 0)
+
+
+def _command(row: Row) -> Command:
+    return Command(
+        id=row["id"],
+        session_id=row["session_id"],
+        principal=row["principal"],
+        state=CommandState(row["state"]),
+        request=CommandRun.model_validate_json(row["request"]),
+        accepted_at=moment(row["accepted_at"]),
+        instance=row["instance"],
+        cancel_requested=bool(row["cancel_requested"]),
+        started_at=to_moment(row["started_at"]),
+        ended_at=to_moment(row["ended_at"]),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        exit_code=row["exit_code"],
+        elapsed_seconds=row["elapsed_seconds"],
+        cpu_seconds=row["cpu_seconds"],
+        memory_bytes=row["memory_bytes"],
+        stragglers=row["stragglers"],
+        output_bytes=row["output_bytes"],
+        output_dropped=row["output_dropped"],
+        message=row["message"],
+    )

@@ -1,0 +1,139 @@
+"""One SQLite file: a writer that commits in groups, and a reader apart.
+
+A unit of work is an async function that gets the writer's connection. Units that wait together
+share one transaction, each inside a SAVEPOINT, so that one can fail without the others; a unit's
+caller goes on only after the commit. ``synchronous`` is FULL for a group with a durable member
+(an acceptance, an end), else NORMAL: a power cut may then lose the last moments, never the file.
+
+Asyncio only, because aiosqlite is.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, LiteralString, TypeVar
+
+import aiosqlite
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+T = TypeVar("T")
+Row = sqlite3.Row
+Parameters = Iterable[Any]
+Unit = Callable[[aiosqlite.Connection], Awaitable[T]]
+
+# A group stops taking members after this many, so that the first does not wait for long.
+GROUP_LIMIT = 64
+BUSY_MILLISECONDS = 10_000
+
+
+@dataclass
+class _Member(Generic[T]):
+    """One unit on its way through the writer."""
+
+    unit: Unit[T]
+    durable: bool
+    done: anyio.Event = field(default_factory=anyio.Event)
+    value: T | None = None
+    error: Exception | None = None
+
+
+class Database:
+    """The open file. Create one with ``open_database``."""
+
+    def __init__(
+        self,
+        writer: aiosqlite.Connection,
+        reader: aiosqlite.Connection,
+        inbox: MemoryObjectSendStream[_Member[Any]],
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._inbox = inbox
+        self._synchronous = ""
+
+    async def write(self, unit: Unit[T], *, durable: bool = False) -> T:
+        """Run a unit in a transaction and return its value once that is committed.
+
+        Raises:
+            Exception: Whatever the unit raised; nothing of it is then stored.
+        """
+        member = _Member(unit, durable)
+        # Once handed over, the unit runs to its end whatever becomes of the caller.
+        await self._inbox.send(member)
+        await member.done.wait()
+        if member.error is not None:
+            raise member.error
+        return member.value  # type: ignore[return-value]  # set whenever there is no error
+
+    async def read(self, sql: LiteralString, parameters: Parameters = ()) -> list[Row]:
+        """Return all rows of a query."""
+        return list(await self._reader.execute_fetchall(sql, parameters))
+
+    async def read_one(self, sql: LiteralString, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        rows = await self.read(sql, parameters)
+        return rows[0] if rows else None
+
+    async def serve(self, inbox: MemoryObjectReceiveStream[_Member[Any]]) -> None:
+        """Commit groups until the inbox is closed."""
+        async for first in inbox:
+            group = [first]
+            with contextlib.suppress(anyio.WouldBlock, anyio.EndOfStream):
+                while len(group) < GROUP_LIMIT:
+                    group.append(inbox.receive_nowait())
+            try:
+                await self._commit(group)
+            except sqlite3.Error as error:
+                await self._writer.rollback()
+                for member in group:
+                    member.error = member.error or error
+            for member in group:
+                member.done.set()
+
+    async def _commit(self, group: list[_Member[Any]]) -> None:
+        # It cannot be changed inside a transaction.
+        synchronous = "FULL" if any(member.durable for member in group) else "NORMAL"
+        if synchronous != self._synchronous:
+            await self._writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self._synchronous = synchronous
+        await self._writer.execute("BEGIN IMMEDIATE")
+        for member in group:
+            await self._writer.execute("SAVEPOINT member")
+            try:
+                member.value = await member.unit(self._writer)
+            except Exception as error:  # noqa: BLE001  # it is raised again in the unit's caller
+                member.error = error
+                await self._writer.execute("ROLLBACK TO member")
+            await self._writer.execute("RELEASE member")
+        await self._writer.commit()
+
+
+async def connect(path: Path) -> aiosqlite.Connection:
+    """Open one connection with the settings that every connection has."""
+    # Transactions are begun by hand, always IMMEDIATE: a deferred one that reads and then writes
+    # fails at once when another process wrote in between.
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    await connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+@contextlib.asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Open the file, which ``store.migrate`` has brought to the present schema."""
+    async with contextlib.AsyncExitStack() as stack:
+        writer = await connect(path)
+        stack.push_async_callback(writer.close)
+        reader = await connect(path)
+        stack.push_async_callback(reader.close)
+        await reader.execute("PRAGMA query_only = ON")
+        sender, receiver = anyio.create_memory_object_stream[_Member[Any]](GROUP_LIMIT)
+        database = Database(writer, reader, sender)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(database.serve, receiver)
+        stack.callback(sender.close)
+        yield database

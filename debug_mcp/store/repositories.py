@@ -1,0 +1,113 @@
+"""Rows of registered repositories."""
+
+from dataclasses import replace
+
+import aiosqlite
+
+from debug_mcp.lifecycle import REPOSITORY, sources
+from debug_mcp.models.repositories import Repository, RepositoryState
+from debug_mcp.store.database import Database, Row
+from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros
+
+
+class Repositories:
+    """The table of repositories. Names are unique among those that are not removed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, repository: Repository) -> Repository:
+        """Store a new repository under a fresh id, or return the one that has its name."""
+
+        async def unit(connection: aiosqlite.Connection) -> Repository:
+            rows = await connection.execute_fetchall(
+                "SELECT * FROM repositories WHERE name = ? AND state <> 'removed'",
+                (repository.name,),
+            )
+            for row in rows:
+                return _repository(row)
+            stored = replace(repository, id=await fresh_id(connection, "repositories", "r"))
+            await insert(
+                connection,
+                "repositories",
+                {
+                    "id": stored.id,
+                    "name": stored.name,
+                    "url": stored.url,
+                    "state": stored.state,
+                    "created_at": to_micros(stored.created_at),
+                },
+            )
+            return stored
+
+        return await self._database.write(unit, durable=True)
+
+    async def advance(
+        self,
+        repository_id: str,
+        state: RepositoryState,
+        *,
+        head: tuple[str, str] | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """Move to a state that the lifecycle allows; return whether it was reached."""
+        head_ref, head_commit = head or (None, None)
+        return await self._database.write(
+            lambda connection: advance(
+                connection,
+                "repositories",
+                repository_id,
+                sources(REPOSITORY, state),
+                {
+                    "state": state,
+                    "head_ref": head_ref,
+                    "head_commit": head_commit,
+                    "error": error,
+                },
+            )
+        )
+
+    async def note_head(self, repository_id: str, ref: str, commit: str) -> None:
+        """Store where the upstream's default branch now stands."""
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "UPDATE repositories SET head_ref = ?, head_commit = ? WHERE id = ?",
+                (ref, commit, repository_id),
+            )
+
+        await self._database.write(unit)
+
+    async def get(self, repository_id: str) -> Repository:
+        """Return a repository that is known to exist."""
+        rows = await self._database.read(
+            "SELECT * FROM repositories WHERE id = ?", (repository_id,)
+        )
+        return _repository(rows[0])
+
+    async def named(self, name: str) -> Repository | None:
+        """Return the repository of this name, or None."""
+        row = await self._database.read_one(
+            "SELECT * FROM repositories WHERE name = ? AND state <> 'removed'", (name,)
+        )
+        return None if row is None else _repository(row)
+
+    async def all(self) -> list[Repository]:
+        """Return every repository that is not removed, by name."""
+        rows = await self._database.read(
+            "SELECT * FROM repositories WHERE state <> 'removed' ORDER BY name"
+        )
+        return [_repository(row) for row in rows]
+
+
+def _repository(row: Row) -> Repository:
+    return Repository(
+        id=row["id"],
+        name=row["name"],
+        url=row["url"],
+        state=RepositoryState(row["state"]),
+        created_at=moment(row["created_at"]),
+        head_ref=row["head_ref"],
+        head_commit=row["head_commit"],
+        error=row["error"],
+    )

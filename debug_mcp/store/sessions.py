@@ -1,0 +1,161 @@
+"""Rows of sessions."""
+
+import json
+from dataclasses import replace
+from typing import LiteralString
+
+import aiosqlite
+
+from debug_mcp.lifecycle import SESSION, sources
+from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
+from debug_mcp.store.database import Database, Row
+from debug_mcp.store.idempotency import Request, forget, recall, remember
+from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros
+
+
+class Sessions:
+    """The table of sessions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, session: WorkSession, request: Request | None
+    ) -> tuple[WorkSession, bool]:
+        """Store a session under a fresh id; return it, and whether it is new.
+
+        Raises:
+            Conflict: The idempotency key was used with other arguments.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> tuple[WorkSession, bool]:
+            known = await recall(connection, request)
+            if known is not None:
+                rows = await connection.execute_fetchall(
+                    "SELECT * FROM sessions WHERE id = ?", (known,)
+                )
+                return _session(next(iter(rows))), False
+            stored = replace(session, id=await fresh_id(connection, "sessions", "s"))
+            await insert(
+                connection,
+                "sessions",
+                {
+                    "id": stored.id,
+                    "repository_id": stored.repository_id,
+                    "principal": stored.principal,
+                    "state": stored.state,
+                    "ref": stored.ref,
+                    "base": stored.base,
+                    "isolation": stored.isolation,
+                    "instance": stored.instance,
+                    "created_at": to_micros(stored.created_at),
+                    "patch_digest": stored.patch_digest,
+                },
+            )
+            await remember(connection, request, stored.id)
+            return stored, True
+
+        return await self._database.write(unit, durable=True)
+
+    async def advance(
+        self,
+        session_id: str,
+        state: SessionState,
+        *,
+        instance: str | None = None,
+        closed_why: str | None = None,
+    ) -> bool:
+        """Move to a state that the lifecycle allows; return whether it was reached.
+
+        Args:
+            session_id: The session.
+            state: Where to.
+            instance: The server that is at work on it from now on.
+            closed_why: Why it ended, with ``closed``.
+        """
+        changes: dict[LiteralString, str | None] = {"state": state, "closed_why": closed_why}
+        if instance is not None:
+            changes["instance"] = instance
+        return await self._database.write(
+            lambda connection: advance(
+                connection, "sessions", session_id, sources(SESSION, state), changes
+            ),
+            durable=True,
+        )
+
+    async def fail(self, session_id: str) -> None:
+        """Give up a session that could not be prepared; its idempotency key is free again."""
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await advance(
+                connection,
+                "sessions",
+                session_id,
+                sources(SESSION, SessionState.FAILED),
+                {"state": SessionState.FAILED},
+            )
+            await forget(connection, session_id)
+
+        await self._database.write(unit)
+
+    async def note_export(self, session_id: str, ref: str) -> None:
+        """Store which ref of the mirror holds the session's work."""
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "UPDATE sessions SET exported_ref = ? WHERE id = ?", (ref, session_id)
+            )
+
+        await self._database.write(unit)
+
+    async def owned(self, session_id: str, principal: str) -> WorkSession | None:
+        """Return the principal's session of this id, or None."""
+        row = await self._database.read_one(
+            "SELECT * FROM sessions WHERE id = ? AND principal = ?", (session_id, principal)
+        )
+        return None if row is None else _session(row)
+
+    async def get(self, session_id: str) -> WorkSession:
+        """Return a session that is known to exist."""
+        rows = await self._database.read("SELECT * FROM sessions WHERE id = ?", (session_id,))
+        return _session(rows[0])
+
+    async def open_ids(self, principal: str) -> list[str]:
+        """Return the ids of the principal's ready sessions, newest first, at most 20."""
+        rows = await self._database.read(
+            "SELECT id FROM sessions WHERE principal = ? AND state = 'ready' "
+            "ORDER BY created_at DESC LIMIT 20",
+            (principal,),
+        )
+        return [row["id"] for row in rows]
+
+    async def in_state(self, *states: SessionState) -> list[WorkSession]:
+        """Return every session in one of the states, oldest first."""
+        rows = await self._database.read(
+            "SELECT * FROM sessions WHERE state IN (SELECT value FROM json_each(?)) "
+            "ORDER BY created_at",
+            (json.dumps(states),),
+        )
+        return [_session(row) for row in rows]
+
+    async def count_open(self) -> int:
+        """Return how many sessions are ready."""
+        rows = await self._database.read("SELECT count(*) FROM sessions WHERE state = 'ready'")
+        return int(rows[0][0])
+
+
+def _session(row: Row) -> WorkSession:
+    return WorkSession(
+        id=row["id"],
+        repository_id=row["repository_id"],
+        principal=row["principal"],
+        state=SessionState(row["state"]),
+        ref=row["ref"],
+        base=row["base"],
+        isolation=Isolation(row["isolation"]),
+        instance=row["instance"],
+        created_at=moment(row["created_at"]),
+        patch_digest=row["patch_digest"],
+        closed_why=row["closed_why"],
+        exported_ref=row["exported_ref"],
+    )

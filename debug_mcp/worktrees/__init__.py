@@ -1,0 +1,1 @@
+"""Git: mirrors of upstreams, and the private working trees of sessions."""

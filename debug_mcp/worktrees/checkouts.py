@@ -1,0 +1,91 @@
+"""Private working trees: a git directory of its own that borrows the mirror's objects.
+
+Not ``git worktree``: with that, a session could write hooks and configuration of the shared
+repository, move its branches and delete its objects.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from debug_mcp.worktrees.git import Run, git
+
+# What test runs leave behind, so that it does not end up in anybody's branch.
+_EXCLUDED = ("__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who commits in a session."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What a new tree starts from."""
+
+    tree: Path
+    objects: Path
+    branch: str
+    commit: str
+    refs: list[tuple[str, str]]
+    upstream_head: str | None
+    identity: Identity
+
+
+def lay_out(checkout: Checkout) -> None:
+    """Write the git directory of a new tree; the files come with ``fill``.
+
+    By hand and not by ``git init``: some small files, and no process.
+    """
+    folder = checkout.tree / ".git"
+    for name in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        (folder / name).mkdir(parents=True)
+    branch = folder / "refs/heads" / checkout.branch
+    branch.parent.mkdir(parents=True, exist_ok=True)
+    branch.write_text(f"{checkout.commit}\n")
+    (folder / "HEAD").write_text(f"ref: refs/heads/{checkout.branch}\n")
+    (folder / "objects/info/alternates").write_text(f"{checkout.objects}\n")
+    (folder / "packed-refs").write_bytes(_packed_refs(checkout.refs))
+    if checkout.upstream_head is not None:
+        origin = folder / "refs/remotes/origin"
+        origin.mkdir(parents=True)
+        (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{checkout.upstream_head}\n")
+    (folder / "info/exclude").write_text("".join(f"{line}\n" for line in _EXCLUDED))
+    (folder / "config").write_text(_config(checkout.identity))
+    shallow = checkout.objects.parent / "shallow"
+    if shallow.exists():
+        (folder / "shallow").write_bytes(shallow.read_bytes())
+
+
+async def fill(run: Run) -> None:
+    """Write the files of the commit into a tree that was laid out.
+
+    Args:
+        run: Git in the session's sandbox, at the tree's root.
+    """
+    await git(run, "read-tree", "--reset", "-u", "HEAD")
+
+
+def _packed_refs(refs: list[tuple[str, str]]) -> bytes:
+    """Return the upstream's branches as ``origin/*``, and its tags."""
+    renamed = sorted(
+        (name.replace("refs/heads/", "refs/remotes/origin/", 1), oid) for name, oid in refs
+    )
+    lines = ["# pack-refs with: sorted", *(f"{oid} {name}" for name, oid in renamed)]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _config(identity: Identity) -> str:
+    return (
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
+        "\tlogallrefupdates = true\n"
+        f"[user]\n\tname = {_quoted(identity.name)}\n\temail = {_quoted(identity.email)}\n"
+    )
+
+
+def _quoted(value: str) -> str:
+    """Return a value that git's configuration reads back as it is."""
+    plain = "".join(character for character in value if character.isprintable())
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

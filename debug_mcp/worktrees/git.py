@@ -1,0 +1,178 @@
+"""How git is called: the hardened command line and environments, and what may be named.
+
+This package builds argument lists and reads results; the processes are started by the ``run`` that
+the service hands in. On a mirror it is the host's git; on a session's tree it is git inside that
+session's sandbox, because after its first command a tree is hostile input.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from debug_mcp.errors import InvalidInput, ToolFailed
+
+# Only what decides about code, prompts and repeatable output. Repository configuration cannot
+# override what stands on the command line.
+_OPTIONS = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.untrackedCache": "false",
+    "core.protectNTFS": "true",
+    "core.protectHFS": "true",
+    "core.quotePath": "false",
+    "init.templateDir": "",
+    "diff.external": "",
+    "filter.lfs.smudge": "",
+    "filter.lfs.clean": "",
+    "filter.lfs.process": "",
+    "filter.lfs.required": "false",
+    "protocol.allow": "never",
+    # Paths that the service has checked, and bundles that it wrote itself.
+    "protocol.file.allow": "always",
+    "submodule.recurse": "false",
+    "fetch.recurseSubmodules": "false",
+    "diff.ignoreSubmodules": "all",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "commit.gpgSign": "false",
+    "tag.gpgSign": "false",
+    "log.showSignature": "false",
+    "advice.detachedHead": "false",
+    "fetch.fsckObjects": "true",
+    # Faults that old and well-known repositories have in their history.
+    **{
+        f"fetch.fsck.{fault}": "warn"
+        for fault in (
+            "badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode", "badDate",
+            "missingEmail", "badEmail", "missingNameBeforeEmail", "missingSpaceBeforeEmail",
+        )
+    },
+}  # fmt: skip
+
+_SCRUBBED = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "/bin/false",
+    "SSH_ASKPASS": "/bin/false",
+    "GIT_PROTOCOL_FROM_USER": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "/bin/false",
+}
+
+_REF = re.compile(
+    r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)|/$|\.$|/\.))[A-Za-z0-9][A-Za-z0-9._/+@-]{0,249}"
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class Result(Protocol):
+    """What a finished git wrote."""
+
+    @property
+    def exit_code(self) -> int:
+        """Zero when it did what it was asked."""
+
+    @property
+    def output(self) -> bytes:
+        """Standard output."""
+
+    @property
+    def message(self) -> str:
+        """Standard error, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitCall:
+    """One call: the arguments after ``git``, and what to feed it."""
+
+    arguments: tuple[str, ...]
+    stdin: bytes = b""
+
+    @property
+    def command(self) -> list[str]:
+        """The whole hardened command line."""
+        options = [part for key, value in _OPTIONS.items() for part in ("-c", f"{key}={value}")]
+        return ["git", *options, "--no-pager", *self.arguments]
+
+
+Run = Callable[[GitCall], Awaitable[Result]]
+
+
+async def git(run: Run, *arguments: str, stdin: bytes = b"") -> bytes:
+    """Run git and return its output.
+
+    Raises:
+        ToolFailed: It failed; the message is git's own.
+    """
+    result = await run(GitCall(arguments, stdin))
+    if result.exit_code != 0:
+        raise ToolFailed(
+            f"git {arguments[0] if arguments else ''} failed: {plain(result.message)}",
+            exit_code=result.exit_code,
+        )
+    return result.output
+
+
+def plain(message: str) -> str:
+    """Return git's message without credentials in URLs, in one line."""
+    text = re.sub(r"://[^/@\s]+@", "://", message)
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def user_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for the person's own git: theirs, without what redirects git.
+
+    Their configuration, ownership exceptions and credentials count; nothing prompts.
+    """
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if not name.startswith(("GIT_", "LD_", "DYLD_"))
+    }
+    return {**kept, **_SCRUBBED}
+
+
+def sandbox_environment(path: str) -> dict[str, str]:
+    """Return the environment for git inside a session's sandbox: nobody's configuration."""
+    return {
+        **_SCRUBBED,
+        "PATH": path,
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+    }
+
+
+def check_ref(ref: str, field: str) -> str:
+    """Return a name that git cannot take for anything but a ref or a commit id.
+
+    Raises:
+        InvalidInput: It could be an option, a range or an expression.
+    """
+    if not _REF.fullmatch(ref):
+        raise InvalidInput(
+            f"{ref!r} is not a branch, tag or commit id: letters, digits and ._/+@- only, "
+            "not starting with a dash and without '..'",
+            field=field,
+        )
+    return ref
+
+
+def parse_commit(output: bytes) -> str:
+    """Return a full commit id that git printed; a session's git could print anything.
+
+    Raises:
+        ToolFailed: It is not one.
+    """
+    text = output.decode("ascii", "replace").strip()
+    if not _COMMIT.fullmatch(text):
+        raise ToolFailed(f"git printed {text[:80]!r} where a commit id was expected")
+    return text
