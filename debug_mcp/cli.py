@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from debug_mcp import __version__
-from debug_mcp.config import IsolationPolicy, load
+from debug_mcp.config import IsolationPolicy, forget_git_variables, load
 from debug_mcp.errors import DebugMcpError
 
 _WINDOWS = (
@@ -49,6 +49,7 @@ def _stdio(options: argparse.Namespace) -> int:
     # The SDK takes most of a second to import: only when it is about to serve.
     from debug_mcp.app import run_stdio  # noqa: PLC0415
 
+    forget_git_variables()
     settings = load(data_dir=options.data_dir, isolation=options.isolation)
     anyio.run(run_stdio, settings)
     return 0

@@ -123,3 +123,13 @@ def user_environment() -> Mapping[str, str]:
     It never reaches a session: see ``runner.environment``.
     """
     return dict(os.environ)
+
+
+def forget_git_variables() -> None:
+    """Drop every ``GIT_*`` variable of this process, before anything reads a repository.
+
+    A server that is launched from a git hook inherits ``GIT_DIR`` and its like, which would turn
+    every git call of ours to that repository.
+    """
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]

@@ -79,19 +79,24 @@ class Database:
 
     async def serve(self, inbox: MemoryObjectReceiveStream[_Member[Any]]) -> None:
         """Commit groups until the inbox is closed."""
-        async for first in inbox:
-            group = [first]
-            with contextlib.suppress(anyio.WouldBlock, anyio.EndOfStream):
-                while len(group) < GROUP_LIMIT:
-                    group.append(inbox.receive_nowait())
-            try:
-                await self._commit(group)
-            except sqlite3.Error as error:
-                await self._writer.rollback()
-                for member in group:
-                    member.error = member.error or error
+        async with inbox:
+            async for first in inbox:
+                group = [first]
+                with contextlib.suppress(anyio.WouldBlock, anyio.EndOfStream):
+                    while len(group) < GROUP_LIMIT:
+                        group.append(inbox.receive_nowait())
+                await self._settle(group)
+
+    async def _settle(self, group: list[_Member[Any]]) -> None:
+        """Commit a group and let its callers go on; if that fails, all of them learn why."""
+        try:
+            await self._commit(group)
+        except sqlite3.Error as error:
+            await self._writer.rollback()
             for member in group:
-                member.done.set()
+                member.error = member.error or error
+        for member in group:
+            member.done.set()
 
     async def _commit(self, group: list[_Member[Any]]) -> None:
         # It cannot be changed inside a transaction.

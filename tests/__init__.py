@@ -1,0 +1,1 @@
+"""The tests: stories in ``interaction``, the rest mirrors ``debug_mcp``."""

@@ -1,0 +1,48 @@
+"""A real git repository of a person's, for sessions to start from."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+CALCULATOR = {
+    ".gitignore": "build/\n",
+    "pytest.ini": "[pytest]\n",
+    "calculator.py": "def add(a, b):\n    return a - b\n",
+    "test_calculator.py": (
+        "from calculator import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
+    ),
+}
+
+FIX = """\
+--- a/calculator.py
++++ b/calculator.py
+@@ -1,2 +1,2 @@
+ def add(a, b):
+-    return a - b
++    return a + b
+"""
+
+
+class Upstream:
+    """A checkout with history; ``git`` runs git in it and returns what it printed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, message: str, files: Mapping[str, str]) -> str:
+        """Write files, commit them, and return the commit's id."""
+        for name, content in files.items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", f"--message={message}")
+        return self.git("rev-parse", "HEAD")
