@@ -58,7 +58,8 @@ def _stdio(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from debug_mcp.demo.story import run_demo  # noqa: PLC0415
 
-    return anyio.run(run_demo, options.repo, options.run)
+    repo = options.repo.expanduser().absolute() if options.repo else None
+    return anyio.run(run_demo, repo, options.run)
 
 
 def _parser() -> argparse.ArgumentParser:

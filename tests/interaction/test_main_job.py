@@ -1,7 +1,6 @@
 """The main job as a client lives it, over every way in: from a failing test to a fetched branch."""
 
-import subprocess
-
+import anyio
 import pytest
 
 from debug_mcp.config import Settings
@@ -55,7 +54,7 @@ async def test_an_agent_mends_a_failing_test_and_the_person_fetches_the_branch(
             "session_export", session_id=session, branch="fix-add", message="Add, do not subtract"
         )
         assert exported["files"] == ["calculator.py"]
-        subprocess.run(exported["fetch"], shell=True, cwd=upstream.path, check=True)
+        await anyio.run_process(exported["fetch"], cwd=upstream.path)
         assert upstream.git("rev-parse", "fix-add") == exported["commit"]
         assert upstream.git("log", "-1", "--format=%s%n%an", "fix-add") == (
             "Add, do not subtract\nAda Example"
