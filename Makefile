@@ -26,7 +26,7 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
 docs: $(STAMP)
-	$(BIN)/python -m docs.generate
+	$(BIN)/python docs/generate.py
 
 # An editable install: the sources in the tree are what runs.
 $(STAMP): pyproject.toml

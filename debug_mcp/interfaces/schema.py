@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from debug_mcp.models.base import Arguments
+from pydantic import BaseModel
 
 # Names of fields and models repeat what stands beside them; null and false defaults say nothing.
 _NOISE = ("title",)
 
 
-def input_schema(model: type[Arguments]) -> dict[str, Any]:
-    """Return the JSON schema of an operation's arguments: no titles, no nulls, no references."""
+def slim_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON schema: no titles, no nulls, no references."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
     schema.pop("description", None)
@@ -23,10 +23,10 @@ def _slim(node: Any, definitions: dict[str, Any]) -> Any:
         return [_slim(member, definitions) for member in node]
     if not isinstance(node, dict):
         return node
+    node = _without_null(node)
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[1]
         return _slim({**definitions[name], **_without(node, "$ref")}, definitions)
-    node = _without_null(node)
     return {
         key: {name: _slim(member, definitions) for name, member in value.items()}
         if key == "properties"

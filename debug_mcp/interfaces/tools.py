@@ -7,7 +7,7 @@ from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 from debug_mcp.errors import DebugMcpError, InvalidInput
 from debug_mcp.interfaces.errors import error_facts, error_text
 from debug_mcp.interfaces.render import render
-from debug_mcp.interfaces.schema import input_schema
+from debug_mcp.interfaces.schema import slim_schema
 from debug_mcp.operations.registry import Call, Operation
 
 
@@ -41,7 +41,7 @@ def _tool(operation: Operation) -> Tool:
         name=operation.name,
         title=operation.title,
         description=operation.description,
-        input_schema=input_schema(operation.arguments),
+        input_schema=slim_schema(operation.arguments),
         annotations=ToolAnnotations(
             read_only_hint=operation.read_only,
             destructive_hint=operation.destructive,

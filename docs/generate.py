@@ -1,0 +1,222 @@
+"""Writes the reference pages that the code decides; ``--check`` only says whether they are stale.
+
+python docs/generate.py [--check]
+"""
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+from debug_mcp.config import Settings
+from debug_mcp.errors import DebugMcpError
+from debug_mcp.interfaces.errors import TABLE
+from debug_mcp.interfaces.schema import slim_schema
+from debug_mcp.lifecycle import COMMAND, REPOSITORY, SESSION
+from debug_mcp.models.commands import Outcome
+from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.registry import Operation
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTICE = "<!-- Written by docs/generate.py. Edit the code, then run `make docs`. -->\n"
+
+_READS = """\
+A read returns at most {limit} KiB; where there is more, `_meta` has `total_bytes` and `next`, the
+tool call that reads on.
+"""
+
+_SOURCES = """\
+The command line (`--data-dir`, `--isolation`) counts before the environment, that before
+`config.toml`, that before the default. `config.toml` is looked for in the user's configuration
+folder (`~/.config/debug-mcp/` on Linux), or where `DEBUG_MCP_CONFIG` says. An unknown setting in it
+is refused.
+"""
+
+_CANCEL = """\
+A request to cancel is a flag on a command, not a state. How a command ended is its outcome:
+"""
+
+_SHAPE = """\
+A tool that cannot do what was asked answers with `isError` and, in the text and in the structured
+content alike, `error` (`code`, `message`, and where they help `field` and `candidates`) and `next`,
+the corrected call. A program that exits with another code than 0 is no error: see `outcome` in
+[lifecycle](lifecycle.md).
+"""
+
+_OUTCOMES = {
+    Outcome.SUCCEEDED: "exit code 0",
+    Outcome.FAILED: "another exit code; 128 + n when it died of signal n",
+    Outcome.TIMED_OUT: "`timeout_seconds` passed",
+    Outcome.IDLE_TIMED_OUT: "it printed nothing for `idle_timeout_seconds`",
+    Outcome.CANCELLED: "somebody asked for its end, or closed its session",
+    Outcome.OUTPUT_LIMIT: "it ended by itself, but not all of its output could be kept",
+    Outcome.RESOURCE_LIMIT: "it met a limit on processor time, memory, processes or disk "
+    "(not set yet by this version)",
+    Outcome.SPAWN_FAILED: "the program or the sandbox could not be started",
+    Outcome.LOST: "nobody saw its end; it is never run again by itself",
+}
+
+
+def tools() -> str:
+    """Return the page of all tools."""
+    parts = [NOTICE, "# Tools\n", "In the order in which clients see them.\n"]
+    parts += [
+        "| tool | scope | changes something |\n| --- | --- | --- |\n"
+        + "".join(
+            f"| [`{operation.name}`](#{operation.name}) | `{operation.scope}` | "
+            f"{'no' if operation.read_only else 'yes'} |\n"
+            for operation in CORE
+        )
+    ]
+    parts += [_tool(operation) for operation in CORE]
+    parts += ["# Resources\n", *_resources()]
+    return "\n".join(parts)
+
+
+def _tool(operation: Operation) -> str:
+    schema = slim_schema(operation.arguments)
+    required = set(schema.get("required", ()))
+    rows = [
+        f"| `{name}`{' (required)' if name in required else ''} | {_type(member)} | "
+        f"{_default(member)} | {_cell(member.get('description', ''))} |"
+        for name, member in schema["properties"].items()
+    ]
+    takes = (
+        ["| argument | type | default | |", "| --- | --- | --- | --- |", *rows]
+        if rows
+        else ["No arguments."]
+    )
+    members = [
+        f"| `{name}` | {_type(member)} |"
+        for name, member in slim_schema(operation.result)["properties"].items()
+    ]
+    gives = ["| answer | type |", "| --- | --- |", *members]
+    heading = f"## {operation.name}\n"
+    answer = f"Answer: {inspect.getdoc(operation.result)}"
+    return "\n".join([heading, operation.description, "", *takes, "", answer, "", *gives, ""])
+
+
+def _type(member: dict[str, Any]) -> str:
+    if "enum" in member:
+        return _cell(" or ".join(f"`{value}`" for value in member["enum"]))
+    if "const" in member:
+        return f"`{member['const']}`"
+    if "anyOf" in member:
+        return " or ".join(_type(choice) for choice in member["anyOf"])
+    if member.get("type") == "array":
+        return f"list of {_type(member.get('items', {}))}"
+    if "properties" in member:
+        return f"object: {', '.join(f'`{name}`' for name in member['properties'])}"
+    return str(member.get("type", "any"))
+
+
+def _default(member: dict[str, Any]) -> str:
+    return f"`{member['default']}`" if "default" in member else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _resources() -> list[str]:
+    from debug_mcp.interfaces.resources import READ_LIMIT_BYTES, TEMPLATES
+
+    rows = [
+        f"| `{template.uri_template}` | {_cell(template.description or '')} |\n"
+        for template in TEMPLATES
+    ]
+    return [
+        "| URI | |\n| --- | --- |\n" + "".join(rows),
+        _READS.format(limit=READ_LIMIT_BYTES // 1024),
+    ]
+
+
+def settings() -> str:
+    """Return the page of all settings."""
+    rows = [
+        f"| `{name}` | `DEBUG_MCP_{name.upper()}` | {_shown(name, field.default)} | "
+        f"{_cell(field.description or '')} |\n"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            NOTICE,
+            "# Settings\n",
+            _SOURCES,
+            "| in config.toml | in the environment | default | |\n| --- | --- | --- | --- |\n"
+            + "".join(rows),
+        ]
+    )
+
+
+def _shown(name: str, default: object) -> str:
+    if name == "data_dir":
+        return "the user's data folder (`~/.local/share/debug-mcp` on Linux)"
+    if isinstance(default, list):
+        return "none" if not default else f"`{default}`"
+    if name.endswith("_bytes") and isinstance(default, int):
+        return f"`{default}` ({default // 1024 // 1024} MiB)"
+    return f"`{default}`"
+
+
+def lifecycle() -> str:
+    """Return the page with the diagram of every state machine."""
+    parts = [NOTICE, "# Lifecycle\n"]
+    for title, table in (("Repository", REPOSITORY), ("Session", SESSION), ("Command", COMMAND)):
+        arrows: list[str] = []
+        for state, targets in table.items():
+            arrows += [f"    {state} --> {target}" for target in sorted(targets)]
+            arrows += [] if targets else [f"    {state} --> [*]"]
+        first = next(iter(table))
+        diagram = "\n".join(["stateDiagram-v2", f"    [*] --> {first}", *arrows])
+        parts += [f"## {title}\n", f"```mermaid\n{diagram}\n```\n"]
+    parts += [
+        _CANCEL,
+        "| outcome | when |\n| --- | --- |\n"
+        + "".join(f"| `{outcome}` | {why} |\n" for outcome, why in _OUTCOMES.items()),
+    ]
+    return "\n".join(parts)
+
+
+def errors() -> str:
+    """Return the page of all errors."""
+    rows = [
+        f"| `{kind.code}` | {_first_line(kind)} | {shown.rpc_code} |\n"
+        for kind, shown in TABLE.items()
+    ]
+    return "\n".join(
+        [
+            NOTICE,
+            "# Errors\n",
+            _SHAPE,
+            "| code | what to do | JSON-RPC code, for resources |\n| --- | --- | --- |\n"
+            + "".join(rows),
+        ]
+    )
+
+
+def _first_line(kind: type[DebugMcpError]) -> str:
+    return _cell((kind.__doc__ or "").splitlines()[0])
+
+
+PAGES = {"tools.md": tools, "settings.md": settings, "lifecycle.md": lifecycle, "errors.md": errors}
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` name those that are stale."""
+    stale = []
+    for name, page in PAGES.items():
+        path = REFERENCE / name
+        text = page().rstrip() + "\n"
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text)
+    if stale and "--check" in sys.argv:
+        print(f"stale: {', '.join(stale)}; run `make docs`")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
