@@ -3,7 +3,9 @@
 The only module that reads the environment.
 """
 
+import difflib
 import os
+import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import platformdirs
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -110,11 +113,22 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(
-            f"setting {name}: {first['msg']}", field=name, candidates=sorted(Settings.model_fields)
-        ) from error
+        raise _fault(error.errors()[0]) from error
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise InvalidInput(f"{config_file()} cannot be read: {error}") from error
+
+
+def _fault(first: ErrorDetails) -> InvalidInput:
+    name = ".".join(str(part) for part in first["loc"])
+    known = sorted(Settings.model_fields)
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, 1) or known
+        return InvalidInput(
+            f"there is no setting {name!r} (in {config_file()}); there is {', '.join(near)}",
+            field=name,
+            candidates=near,
+        )
+    return InvalidInput(f"setting {name}: {first['msg']}", field=name)
 
 
 def user_environment() -> Mapping[str, str]:
