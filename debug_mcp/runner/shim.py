@@ -34,6 +34,7 @@ LOCK_FD = 3  # held by us, from the server
 STATUS_FD = 3  # held by the sandbox: where it reports, named in its arguments
 PR_SET_CHILD_SUBREAPER = 36
 SWEEP_PAUSE_SECONDS = 0.001
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Spec:
@@ -54,19 +55,15 @@ class Spec:
                 self.fields[name] = value
 
 
-def publish(
-    directory: int, name: str, fields: list[tuple[str, object]], durable: bool = False
-) -> None:
+def publish(directory: int, name: str, fields: dict[str, object], durable: bool = False) -> None:
     """Write a file that is either absent or complete."""
-    temporary = name + ".tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    fd = os.open(temporary, flags, 0o600, dir_fd=directory)
-    data = "".join(f"{key}={value}\n" for key, value in fields)
+    fd = os.open(name + ".tmp", WRITE, 0o600, dir_fd=directory)
+    data = "".join(f"{key}={value}\n" for key, value in fields.items())
     os.write(fd, data.encode("utf-8", "surrogateescape"))
     if durable:
         os.fsync(fd)
     os.close(fd)
-    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    os.rename(name + ".tmp", name, src_dir_fd=directory, dst_dir_fd=directory)
     if durable:
         os.fsync(directory)
 
@@ -79,8 +76,7 @@ class Output:
     """
 
     def __init__(self, directory: int, limit: int) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self.file = os.open("output", flags, 0o600, dir_fd=directory)
+        self.file = os.open("output", WRITE, 0o600, dir_fd=directory)
         self.limit = limit
         self.kept = 0
         self.dropped = 0
@@ -93,12 +89,12 @@ class Output:
         except OSError:
             pass  # an unprivileged user may be over the system's limit: the small pipe works too
 
-    def drain(self) -> bool:
+    def drain(self, chunks: int = DRAIN_CHUNKS) -> bool:
         """Move what is there, up to a bound; return False at the end of the pipe.
 
         Without the bound a program that writes without end would keep us from every deadline.
         """
-        for _ in range(DRAIN_CHUNKS):
+        for _ in range(chunks):
             room = 0 if self.full else self.limit - self.kept
             try:
                 moved = self._keep(min(CHUNK, room)) if room > 0 else self._drop()
@@ -369,7 +365,7 @@ def main() -> None:
     become_subreaper()
     output = Output(directory, int(spec.fields[b"output_limit"]))
     began, clock = time.time(), time.monotonic()
-    publish(directory, "state", [("format", FORMAT), ("shim", os.getpid()), ("started", began)])
+    publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
 
     child, message, swept = None, "", 0
     reason, code = "spawn_failed", None
@@ -380,28 +376,24 @@ def main() -> None:
     if child is not None:
         reason = Watch(spec, child, output, wakeups).run()
         swept = child.sweep()
-        output.drain()
+        output.drain(DRAIN_CHUNKS**2)
         reason, code = verdict(child, reason)
 
-    publish(
-        directory,
-        "exit",
-        [
-            ("format", FORMAT),
-            ("reason", reason),
-            ("code", "" if code is None else code),
-            ("ended", time.time()),
-            ("elapsed", time.monotonic() - clock),
-            ("cpu", 0 if child is None else child.cpu),
-            ("memory", 0 if child is None else child.memory),
-            ("swept", swept),
-            ("output", output.kept),
-            ("dropped", output.dropped),
-            ("disk_full", int(output.full)),
-            ("message", message.replace("\n", " ")),
-        ],
-        durable=True,
-    )
+    end = {
+        "format": FORMAT,
+        "reason": reason,
+        "code": "" if code is None else code,
+        "ended": time.time(),
+        "elapsed": time.monotonic() - clock,
+        "cpu": 0 if child is None else child.cpu,
+        "memory": 0 if child is None else child.memory,
+        "swept": swept,
+        "output": output.kept,
+        "dropped": output.dropped,
+        "disk_full": int(output.full),
+        "message": message.replace("\n", " "),
+    }
+    publish(directory, "exit", end, durable=True)
 
 
 if __name__ == "__main__":
