@@ -19,6 +19,8 @@ from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
 HOME = "/home/agent"
 PROBE_SECONDS = 10
+# By absolute path: a bwrap that somebody put on PATH is not the one to trust.
+BWRAP_PATH = "/usr/bin:/usr/local/bin:/bin"
 
 # Of /etc, what programs need to find names, libraries, certificates and the time.
 _ETC = (
@@ -91,7 +93,7 @@ def choose_boundary(policy: IsolationPolicy) -> Boundary:
     """
     if policy is IsolationPolicy.NONE:
         return Boundary(Isolation.NONE, why="chosen by the setting isolation=none")
-    bwrap = shutil.which("bwrap", path="/usr/bin:/usr/local/bin:/bin")
+    bwrap = shutil.which("bwrap", path=BWRAP_PATH)
     problem = "bwrap is not installed" if bwrap is None else _probe(bwrap)
     if problem is None:
         return Boundary(Isolation.BWRAP, bwrap)
@@ -163,7 +165,9 @@ class Sandbox:
         wrapped = [self.boundary.bwrap, *_NAMESPACES, *_CONTROL]
         wrapped += [] if network else ["--unshare-net"]
         wrapped += ["--json-status-fd", str(STATUS_FD)] if supervised else []
-        wrapped += [*_system(), *self._readable(), *_session(folders), "--chdir", where]
+        # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
+        wrapped += [*_system(), *_session(folders), *self._readable(), *_borrowed(folders)]
+        wrapped += ["--chdir", where]
         # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap,
         # and /proc/1/environ inside shows what bwrap was started with.
         for name, value in environment.items():
@@ -200,6 +204,9 @@ def _session(folders: Folders) -> list[str]:
         "--bind", str(folders.tree), WORKSPACE,
         "--bind", str(folders.home), HOME,
         "--bind", str(folders.temporary), "/tmp",  # noqa: S108
-        # At its own path, which the tree's alternates file names.
-        "--ro-bind", str(folders.objects), str(folders.objects),
     ]  # fmt: skip
+
+
+def _borrowed(folders: Folders) -> list[str]:
+    """Bind the mirror's objects at their own path, which the tree's alternates file names."""
+    return ["--ro-bind", str(folders.objects), str(folders.objects)]

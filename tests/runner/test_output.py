@@ -1,0 +1,76 @@
+"""Reading output by byte offset."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from debug_mcp.runner.output import excerpt, last_written, read, tail
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "output"
+
+
+@given(text=st.text(), length=st.integers(min_value=4, max_value=50))
+def test_pages_that_follow_each_other_lose_and_double_nothing(text: str, length: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        path = Path(file.name)
+        path.write_bytes(text.encode())
+        pieces, offset = [], 0
+        while offset < len(text.encode()):
+            page = read(path, offset, length)
+            assert (page.start, page.total) == (offset, len(text.encode()))
+            assert page.end > page.start
+            pieces.append(page.text)
+            offset = page.end
+        assert "".join(pieces) == text
+
+
+@given(data=st.binary(), offset=st.integers(0, 300), length=st.integers(1, 300))
+def test_any_bytes_can_be_read_from_anywhere(data: bytes, offset: int, length: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        path = Path(file.name)
+        path.write_bytes(data)
+        page = read(path, offset, length)
+        assert page.start <= page.end <= page.total == len(data)
+
+
+def test_short_output_is_shown_whole(path: Path) -> None:
+    path.write_text("all of it\n")
+    page = excerpt(path, 100)
+    assert (page.text, page.total, page.omitted) == ("all of it\n", 10, None)
+
+
+def test_of_long_output_the_head_and_the_tail_are_shown_and_the_cut_is_named(path: Path) -> None:
+    path.write_text("".join(f"line {n}\n" for n in range(1000)))
+    page = excerpt(path, 300)
+    assert page.text.startswith("line 0\n")
+    assert page.text.endswith("line 999\n")
+    assert page.omitted is not None
+    first, last = page.omitted
+    assert f"bytes {first} to {last} left out" in page.text
+    cut = read(path, first, last - first)
+    assert page.text.replace(f"\n[… bytes {first} to {last} left out …]\n", cut.text) == (
+        path.read_text()
+    )
+
+
+def test_only_what_came_since_an_offset_is_shown(path: Path) -> None:
+    path.write_text("old\nnew\n")
+    assert excerpt(path, 100, since=4).text == "new\n"
+    assert excerpt(path, 100, since=400).text == ""
+
+
+def test_the_tail_begins_at_a_whole_character(path: Path) -> None:
+    path.write_text("äöü")
+    assert tail(path, 3).text == "ü"
+
+
+def test_output_that_is_not_there_is_empty(path: Path) -> None:
+    assert excerpt(path, 100).text == ""
+    assert read(path, 5, 5).total == 0
+    assert last_written(path) is None

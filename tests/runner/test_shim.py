@@ -1,0 +1,250 @@
+"""One command under its shim: what it wrote, how it ended, and what is left of it."""
+
+import fcntl
+import os
+import resource
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from debug_mcp.config import IsolationPolicy
+from debug_mcp.runner.supervisor import Supervisor, has_begun, is_held, read_fields
+from tests.runner.conftest import Runs
+
+pytestmark = pytest.mark.anyio
+
+FLOOD = "while :; do echo 0123456789012345678901234567890123456789; done"
+
+# Leaves a process behind that escaped its session, its descriptors and its environment, ignores
+# SIGTERM, and holds a lock on a file of the tree for as long as it lives.
+DAEMON = """
+import fcntl, os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        lock = open("held", "w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.environ.clear()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(nothing, fd)
+        open("ready", "w").close()
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists("ready"):
+    time.sleep(0.01)
+print("left one behind", flush=True)
+"""
+
+
+async def appears(path: Path) -> None:
+    """Wait for a file that a process writes."""
+    with anyio.fail_after(20):
+        while not path.exists():
+            await anyio.sleep(0.01)
+
+
+async def test_an_exit_code_is_passed_on(runs: Runs) -> None:
+    seen, _ = await runs.run("exit 7")
+    assert (seen.reason, seen.code) == ("exit", 7)
+    assert seen.elapsed_seconds > 0
+
+
+async def test_death_by_a_signal_shows(runs: Runs) -> None:
+    seen, _ = await runs.run("kill -SEGV $$")
+    # The sandbox says it as a shell does; without one the kernel's word comes through.
+    assert seen.code in (128 + signal.SIGSEGV, -signal.SIGSEGV)
+
+
+async def test_stdout_and_stderr_stand_in_the_order_in_which_they_were_written(runs: Runs) -> None:
+    text = "".join(f"out {n}\nerr {n}\n" for n in range(200))
+    _, output = await runs.run('for n in $(seq 0 199); do echo "out $n"; echo "err $n" >&2; done')
+    assert output.decode() == text
+
+
+async def test_reopening_standard_error_does_not_truncate_what_was_written(runs: Runs) -> None:
+    _, output = await runs.run("echo one; echo two > /dev/stderr; echo three")
+    assert output == b"one\ntwo\nthree\n"
+
+
+async def test_bytes_that_are_no_text_are_kept_as_they_are(runs: Runs) -> None:
+    _, output = await runs.run(r"printf '\377\376\000x'")
+    assert output == b"\xff\xfe\x00x"
+
+
+async def test_a_line_of_ten_megabytes_is_kept_whole(runs: Runs) -> None:
+    seen, output = await runs.run("head -c 10000000 /dev/zero | tr '\\0' x")
+    assert output == b"x" * 10_000_000
+    assert (seen.output_bytes, seen.output_dropped) == (10_000_000, 0)
+
+
+async def test_past_its_limit_output_is_dropped_and_the_program_goes_on(runs: Runs) -> None:
+    seen, output = await runs.run("head -c 300000 /dev/zero; exit 3", output_limit=1000)
+    assert (seen.reason, seen.code) == ("exit", 3)
+    assert output == bytes(1000)
+    assert (seen.output_bytes, seen.output_dropped) == (1000, 299_000)
+
+
+async def test_where_no_more_can_be_written_output_is_dropped_and_the_program_goes_on(
+    runs: Runs,
+) -> None:
+    waits = "until [ -e go ]; do sleep 0.01; done; head -c 300000 /dev/zero; exit 4"
+    directory = runs.start(f"touch started; {waits}")
+    await appears(runs.folders.tree / "started")
+    state = read_fields(directory / "state")
+    assert state is not None
+    # A limit on the shim's files stands in for a full disk: both make the write fail.
+    resource.prlimit(int(state["shim"]), resource.RLIMIT_FSIZE, (4096, 4096))
+    (runs.folders.tree / "go").touch()
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert (seen.reason, seen.code, seen.disk_full) == ("exit", 4, True)
+    assert seen.output_bytes + seen.output_dropped == 300_000
+    assert (directory / "output").stat().st_size == seen.output_bytes == 4096
+
+
+async def test_standard_input_is_empty(runs: Runs) -> None:
+    seen, output = await runs.run("cat; echo done")
+    assert (seen.code, output) == (0, b"done\n")
+
+
+async def test_the_deadline_ends_a_command_and_keeps_what_it_wrote(runs: Runs) -> None:
+    seen, output = await runs.run("echo before; sleep 600", timeout=0.5)
+    assert (seen.reason, output) == ("timeout", b"before\n")
+
+
+async def test_a_flood_of_output_does_not_keep_the_shim_from_the_deadline(runs: Runs) -> None:
+    seen, _ = await runs.run(FLOOD, timeout=0.5, output_limit=1000)
+    assert seen.reason == "timeout"
+    assert seen.output_bytes == 1000
+
+
+async def test_a_silent_command_ends_at_its_idle_deadline(runs: Runs) -> None:
+    seen, output = await runs.run("echo once; sleep 600", idle_timeout=0.3)
+    assert (seen.reason, output) == ("idle_timeout", b"once\n")
+
+
+async def test_a_program_may_clean_up_in_its_grace_period(runs: Runs) -> None:
+    trap = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    seen, output = await runs.run(trap, timeout=0.5, grace=10.0)
+    assert (seen.reason, seen.code) == ("timeout", 7)
+    assert b"cleaned up" in output
+
+
+async def test_a_program_that_ignores_sigterm_is_killed_after_its_grace_period(runs: Runs) -> None:
+    ignoring = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    seen, output = await runs.run(ignoring, timeout=0.5, grace=0.2)
+    assert (seen.reason, output) == ("timeout", b"ready\n")
+
+
+async def test_a_cancelled_command_says_so(runs: Runs) -> None:
+    directory = runs.start("touch started; sleep 600")
+    await appears(runs.folders.tree / "started")
+    await runs.supervisor.cancel(directory)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert seen.reason == "cancel"
+
+
+async def test_cancelling_what_has_ended_changes_nothing(runs: Runs) -> None:
+    directory = runs.start("exit 0")
+    before = await runs.supervisor.wait(directory)
+    await runs.supervisor.cancel(directory)
+    assert await runs.supervisor.wait(directory) == before
+
+
+@pytest.mark.parametrize("end", ["exit", "timeout", "cancel"])
+async def test_nothing_that_a_command_left_behind_survives_it(runs: Runs, end: str) -> None:
+    script = DAEMON if end == "exit" else f"{DAEMON}\ntime.sleep(600)"
+    directory = runs.start(["python3", "-c", script], timeout=3.0 if end == "timeout" else 60.0)
+    if end == "cancel":
+        await appears(runs.folders.tree / "ready")
+        await runs.supervisor.cancel(directory)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert seen.reason == end
+    assert (runs.folders.tree / "ready").exists()
+    assert not _is_locked(runs.folders.tree / "held")
+
+
+@pytest.mark.bwrap
+@pytest.mark.parametrize("sandbox", [IsolationPolicy.REQUIRE_BWRAP], indirect=True)
+async def test_in_the_sandbox_nothing_survives_the_death_of_the_shim_either(runs: Runs) -> None:
+    directory = runs.start(["python3", "-c", f"{DAEMON}\ntime.sleep(600)"])
+    await appears(runs.folders.tree / "ready")
+    state = read_fields(directory / "state")
+    assert state is not None
+    os.kill(int(state["shim"]), signal.SIGKILL)
+    assert await runs.supervisor.wait(directory) is None
+    with anyio.fail_after(10):
+        while _is_locked(runs.folders.tree / "held"):
+            await anyio.sleep(0.01)
+
+
+async def test_a_program_that_is_not_there_is_named(runs: Runs) -> None:
+    seen, output = await runs.run(["no-such-program"])
+    assert (seen.reason, seen.code) == ("spawn_failed", None)
+    assert "no-such-program" in seen.message + output.decode()
+
+
+async def test_a_folder_that_is_not_there_is_a_failed_start(runs: Runs) -> None:
+    seen, output = await runs.run("true", cwd="no-such-folder")
+    assert seen.reason == "spawn_failed"
+    assert "no-such-folder" in seen.message + output.decode()
+
+
+async def test_odd_arguments_and_values_arrive_as_they_are(runs: Runs) -> None:
+    odd = "a=b\nc 'd' \"e\" ü \udcff"
+    seen, output = await runs.run(
+        ["python3", "-c", "import os,sys; print(ascii([sys.argv[1:], os.environ['ODD']]))", odd],
+        env={"ODD": odd},
+    )
+    assert seen.code == 0
+    assert output.decode().strip() == ascii([[odd], odd])
+
+
+async def test_a_command_knows_only_its_own_descriptors(runs: Runs) -> None:
+    leaked = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    try:
+        _, output = await runs.run(
+            ["python3", "-c", "import os; print(sorted(os.listdir('/proc/self/fd')))"]
+        )
+    finally:
+        os.close(leaked)
+    # 0, 1, 2, and the one that lists the folder.
+    assert len(eval(output)) == 4, output
+
+
+async def test_another_server_can_follow_and_cancel_what_one_started(runs: Runs) -> None:
+    directory = runs.start("touch started; sleep 600")
+    await appears(runs.folders.tree / "started")
+    other = Supervisor()
+    assert has_begun(directory)
+    assert is_held(directory)
+    await other.cancel(directory)
+    seen = await other.wait(directory)
+    assert seen is not None
+    assert seen.reason == "cancel"
+    assert not is_held(directory)
+    assert await runs.supervisor.wait(directory) == seen
+
+
+async def test_a_directory_in_which_nothing_ran_says_so(runs: Runs, tmp_path: Path) -> None:
+    assert not has_begun(tmp_path / "nothing")
+    assert await runs.supervisor.wait(tmp_path / "nothing") is None
+
+
+def _is_locked(path: Path) -> bool:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
