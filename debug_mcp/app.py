@@ -70,7 +70,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             command_rows, session_rows, confinement, settings, layout, instance.id, tasks
         )
         exports = ExportService(
-            session_rows, repository_rows, repositories, sessions, confinement, layout
+            session_rows,
+            repository_rows,
+            repositories,
+            sessions,
+            artifact_rows,
+            confinement,
+            layout,
         )
         artifacts = ArtifactService(
             artifact_rows, Files(layout.artifacts), sessions, confinement, settings

@@ -25,6 +25,9 @@ from debug_mcp.errors import InvalidInput
 
 MIB = 1024 * 1024
 
+# Where the file is; and what a command in a session is told of itself, for a server started there.
+_OTHER_VARIABLES = ("DEBUG_MCP_CONFIG", "DEBUG_MCP_SESSION", "DEBUG_MCP_COMMAND")
+
 
 class IsolationPolicy(StrEnum):
     """Which boundary to use, and what to do when it cannot be had."""
@@ -110,12 +113,26 @@ def load(**overrides: Any) -> Settings:
         InvalidInput: A setting is unknown or malformed; the message names it.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    _check_environment()
     try:
         return Settings(**given)
     except ValidationError as error:
         raise _fault(error.errors()[0]) from error
     except (tomllib.TOMLDecodeError, OSError) as error:
         raise InvalidInput(f"{config_file()} cannot be read: {error}") from error
+
+
+def _check_environment() -> None:
+    """Refuse a misspelt variable: ``DEBUG_MCP_ISOLATON=require:bwrap`` must not fail open."""
+    known = [f"DEBUG_MCP_{name.upper()}" for name in Settings.model_fields]
+    for name in os.environ:
+        if name.startswith("DEBUG_MCP_") and name not in (*known, *_OTHER_VARIABLES):
+            near = difflib.get_close_matches(name, known, 1) or known
+            raise InvalidInput(
+                f"the environment has {name}, which is no setting; there is {', '.join(near)}",
+                field=name,
+                candidates=near,
+            )
 
 
 def _fault(first: ErrorDetails) -> InvalidInput:

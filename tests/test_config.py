@@ -50,3 +50,9 @@ def test_a_file_that_is_no_toml_is_named(file: Path) -> None:
     file.write_text("running_commands = \n")
     with pytest.raises(InvalidInput, match=r"config\.toml cannot be read"):
         load()
+
+
+def test_a_misspelt_variable_does_not_fail_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG_MCP_ISOLATON", "require:bwrap")
+    with pytest.raises(InvalidInput, match=r"DEBUG_MCP_ISOLATON.*there is DEBUG_MCP_ISOLATION$"):
+        load()

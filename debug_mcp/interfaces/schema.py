@@ -23,7 +23,7 @@ def _slim(node: Any, definitions: dict[str, Any]) -> Any:
         return [_slim(member, definitions) for member in node]
     if not isinstance(node, dict):
         return node
-    node = _without_null(node)
+    node = _without_pattern(_without_null(node))
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[1]
         return _slim({**definitions[name], **_without(node, "$ref")}, definitions)
@@ -41,6 +41,15 @@ def _without_null(node: dict[str, Any]) -> dict[str, Any]:
     choices = [choice for choice in node.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **_without(node, "anyOf")}
+    return node
+
+
+def _without_pattern(node: dict[str, Any]) -> dict[str, Any]:
+    """Say plainly which values a mapping takes: some clients drop ``patternProperties``."""
+    patterns = node.get("patternProperties", {})
+    if len(patterns) == 1:
+        [values] = patterns.values()
+        return {**_without(node, "patternProperties"), "additionalProperties": values}
     return node
 
 

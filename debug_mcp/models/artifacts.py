@@ -65,7 +65,12 @@ class ArtifactRead(Arguments):
 
     artifact_id: str = Field(min_length=1, max_length=64)
     offset: int = Field(default=0, ge=0, description="first byte")
-    length: int = Field(default=6000, ge=1, le=READ_LIMIT_BYTES, description="bytes")
+    length: int = Field(
+        default=6000,
+        ge=1,
+        le=READ_LIMIT_BYTES,
+        description="bytes; default 6000, at most 40000",
+    )
 
 
 class ArtifactView(View):

@@ -47,7 +47,7 @@ Seconds = Annotated[float, PlainSerializer(_round, return_type=float)]
 Moment = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
 """A point in time, shown as ISO 8601 UTC."""
 
-WaitSeconds = Annotated[float, Field(ge=0, le=50, description="seconds to wait, at most 50")]
+WaitSeconds = Annotated[float, Field(ge=0, le=50)]
 """A bounded wait: clients cut calls at 60 s, so no wait comes near it."""
 
 IdempotencyKey = Annotated[

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import Arguments, IdempotencyKey, Seconds, View, WaitSeconds
@@ -42,7 +42,13 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
+def _as_text(value: object) -> object:
+    """Take 1 for "1": models write numbers where an environment has only texts."""
+    return str(value) if isinstance(value, int | float) else value
+
+
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
+EnvironmentValue = Annotated[str, BeforeValidator(_as_text)]
 CommandId = Annotated[str, Field(min_length=1, max_length=64, description="from command_run")]
 
 
@@ -55,12 +61,21 @@ class CommandRun(Arguments):
         | Annotated[list[str], Field(min_length=1, max_length=4096)]
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
-    env: dict[EnvironmentName, str] = Field(default={}, max_length=200)
-    timeout_seconds: float = Field(default=TIMEOUT_SECONDS, gt=0, le=TIMEOUT_LIMIT_SECONDS)
+    env: dict[EnvironmentName, EnvironmentValue] = Field(
+        default={}, max_length=200, description="further variables, by name"
+    )
+    timeout_seconds: float = Field(
+        default=TIMEOUT_SECONDS,
+        gt=0,
+        le=TIMEOUT_LIMIT_SECONDS,
+        description="ends it after this long; default 600, at most 86400",
+    )
     idle_timeout_seconds: float | None = Field(
         default=None, gt=0, le=TIMEOUT_LIMIT_SECONDS, description="ends it when it prints nothing"
     )
-    wait_seconds: WaitSeconds = RUN_WAIT_SECONDS
+    wait_seconds: WaitSeconds = Field(
+        default=RUN_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
+    )
     network: bool = Field(default=False, description="share the host's network; off by default")
     idempotency_key: IdempotencyKey = None
 
@@ -69,7 +84,9 @@ class CommandWait(Arguments):
     """Arguments of ``command_wait``."""
 
     command_id: CommandId
-    wait_seconds: WaitSeconds = WAIT_SECONDS
+    wait_seconds: WaitSeconds = Field(
+        default=WAIT_SECONDS, description="answer after this long; default and most 50"
+    )
     since: int = Field(default=0, ge=0, description="show output from this byte offset on")
 
 
@@ -77,9 +94,11 @@ class CommandOutput(Arguments):
     """Arguments of ``command_output``."""
 
     command_id: CommandId
-    mode: Literal["tail", "head", "range"] = "tail"
+    mode: Literal["tail", "head", "range"] = Field(default="tail", description="default tail")
     offset: int = Field(default=0, ge=0, description="first byte, for mode range")
-    length: int = Field(default=6000, ge=1, le=40_000, description="bytes")
+    length: int = Field(
+        default=6000, ge=1, le=40_000, description="bytes; default 6000, at most 40000"
+    )
 
 
 class CommandCancel(Arguments):

@@ -66,7 +66,7 @@ class SessionCreate(Arguments):
     ref: str = Field(
         default="HEAD",
         max_length=250,
-        description="branch, tag or commit",
+        description="branch, tag or commit; default HEAD of the upstream",
         validation_alias=AliasChoices("ref", "commit"),
     )
     patch: str | None = Field(

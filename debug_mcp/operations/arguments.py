@@ -1,6 +1,7 @@
 """Checking what a caller sent, and telling it what would have been right."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from debug_mcp.models.base import Arguments
 A = TypeVar("A", bound=Arguments)
 _SHOWN = 3
 _CUTOFF = 0.5
+_UNKNOWN = "is unknown"
 
 
 def parse(name: str, model: type[A], raw: Mapping[str, Any]) -> A:
@@ -26,10 +28,12 @@ def parse(name: str, model: type[A], raw: Mapping[str, Any]) -> A:
         return model.model_validate(dict(raw))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
+        # A misspelt key is the likeliest cause of whatever else is wrong.
+        faults.sort(key=lambda fault: fault["type"] != "extra_forbidden")
         first = faults[0]
         raise InvalidInput(
-            "; ".join(_sentence(fault) for fault in faults[:_SHOWN]),
-            field=_field(first),
+            "; ".join(_sentences(faults, raw)[:_SHOWN]),
+            field=_field(first, raw),
             candidates=_candidates(first, model),
             next_call=_corrected(name, model, raw, faults),
         ) from None
@@ -40,26 +44,40 @@ def keys(model: type[Arguments]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _field(fault: ErrorDetails) -> str:
-    # What follows the first part says which member of a union was tried: nobody asked.
-    return str(fault["loc"][0]) if fault["loc"] else "arguments"
+def _field(fault: ErrorDetails, raw: Mapping[str, Any]) -> str:
+    """Return the argument at fault, and within a mapping its member: ``env.PATH``."""
+    name, *rest = [str(part) for part in fault["loc"]] or ["arguments"]
+    member = rest[0] if rest else None
+    inside = isinstance(raw.get(name), Mapping) and member in raw[name]
+    # Else what follows says which choice of a union was tried: nobody asked.
+    return f"{name}.{member}" if inside else name
 
 
-def _sentence(fault: ErrorDetails) -> str:
-    field = _field(fault)
+def _sentences(faults: list[ErrorDetails], raw: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each argument at fault, whatever number of choices it failed."""
+    told: dict[str, list[str]] = {}
+    for fault in faults:
+        told.setdefault(_field(fault, raw), []).append(_what(fault))
+    return [
+        f"unknown key {field!r}" if parts == [_UNKNOWN] else f"{field} {' or '.join(parts)}"
+        for field, parts in told.items()
+    ]
+
+
+def _what(fault: ErrorDetails) -> str:
     match fault["type"]:
         case "extra_forbidden":
-            return f"unknown key {field!r}"
+            return _UNKNOWN
         case "missing":
-            return f"{field} is missing"
+            return "is missing"
         case _:
-            return f"{field}: {fault['msg'].replace('Input should', 'it should')}"
+            return re.sub(r"^\w+ should", "should", fault["msg"]).replace("valid ", "")
 
 
 def _candidates(fault: ErrorDetails, model: type[Arguments]) -> list[str]:
     if fault["type"] == "extra_forbidden":
         known = keys(model)
-        wanted = _field(fault)
+        wanted = str(fault["loc"][0])
         inside = [key for key in known if wanted in key]
         near = difflib.get_close_matches(wanted, known, 3, _CUTOFF)
         return list(dict.fromkeys([*near, *inside])) or known
@@ -75,13 +93,14 @@ def _corrected(
     """Return the call with misspelt keys and exceeded limits put right, if that makes it valid."""
     arguments = dict(raw)
     for fault in faults:
-        field, limits = _field(fault), fault.get("ctx", {})
+        field, limits = str(fault["loc"][0]), fault.get("ctx", {})
         if fault["type"] == "extra_forbidden":
             value = arguments.pop(field, None)
             nearest = _candidates(fault, model)[0]
             arguments.setdefault(nearest, value)
         elif "le" in limits or "ge" in limits:
-            arguments[field] = limits.get("le", limits.get("ge"))
+            limit: float = limits.get("le", limits.get("ge", 0))
+            arguments[field] = int(limit) if limit == int(limit) else limit
     try:
         model.model_validate(arguments)
     except ValidationError:

@@ -155,7 +155,7 @@ class ArtifactService:
         return Content(artifact, self._files.path(artifact.sha256))
 
     async def page(self, principal: Principal, after: str | None, limit: int) -> list[Artifact]:
-        """Return some of the principal's artifacts, in the order of their ids."""
+        """Return some of the principal's artifacts, newest first."""
         principal.require(Scope.ARTIFACT_READ)
         return await self._store.page(principal.name, after, limit)
 

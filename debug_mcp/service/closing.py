@@ -92,8 +92,8 @@ class Closing:
                 )
 
     async def _save(self, session: WorkSession) -> ExportView | None:
-        """Keep the work as a branch and as a patch, unless it was all exported before."""
-        exported = await self._exports.save(session, f"debug-mcp/{session.id}")
+        """Keep the work as a branch and as a patch."""
+        exported = await self._exports.save_rest(session)
         if exported is not None:
             run = self._confinement.git_in(session)
             patch = await export.patch(run, session.base)

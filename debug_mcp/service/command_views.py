@@ -1,5 +1,6 @@
 """What a caller is shown of a command: outcome first, then output, then what to do next."""
 
+import json
 import re
 import signal
 from pathlib import Path
@@ -103,11 +104,11 @@ def _hint(command: Command, page: Page | None) -> str | None:
         case Outcome.SPAWN_FAILED:
             missing = _NOT_FOUND.search(command.message or "")
             if missing:
-                return f"program_not_found: {_program(missing)}; a list runs without a shell"
+                return f"{_not_found(missing)}; a list runs without a shell"
             return command.message or "it could not be started"
         case Outcome.FAILED if command.exit_code == 127 and page is not None:
             missing = _NOT_FOUND.search(page.text.strip())
-            return f"program_not_found: {_program(missing)}" if missing else None
+            return _not_found(missing) if missing else None
         case Outcome.OUTPUT_LIMIT:
             dropped = command.output_dropped or 0
             why = command.message or "the limit of kept output was reached"
@@ -122,23 +123,43 @@ def _hint(command: Command, page: Page | None) -> str | None:
             return None
 
 
-def _program(found: re.Match[str]) -> str:
-    return found["program"] or found["inside"] or found["plain"]
+def _not_found(found: re.Match[str]) -> str:
+    program = found["program"] or found["inside"] or found["plain"]
+    return (
+        f"program_not_found: {program} is neither in the tree nor on the server's PATH, which the "
+        "client's configuration sets"
+    )
 
 
 def _next(command: Command, page: Page | None) -> NextCall | None:
     if command.state is not CommandState.FINISHED:
-        arguments: dict[str, object] = {"command_id": command.id, "wait_seconds": 50}
+        waiting: dict[str, object] = {"command_id": command.id, "wait_seconds": 50}
         if page is not None and page.end:
-            arguments["since"] = page.end
-        return {"tool": "command_wait", "arguments": arguments}
-    again: dict[str, object] = {
-        "session_id": command.session_id,
-        "command": command.request.command,
-    }
-    if command.outcome is Outcome.TIMED_OUT:
-        longer = min(command.request.timeout_seconds * _LONGER, _LONGEST_SECONDS)
-        return {"tool": "command_run", "arguments": {**again, "timeout_seconds": longer}}
-    if command.outcome is Outcome.LOST:
-        return {"tool": "command_run", "arguments": again}
-    return None
+            waiting["since"] = page.end
+        return {"tool": "command_wait", "arguments": waiting}
+    asked = command.request.command
+    again: dict[str, object] = {"session_id": command.session_id, "command": asked}
+    match command.outcome:
+        case Outcome.TIMED_OUT:
+            longer = min(command.request.timeout_seconds * _LONGER, _LONGEST_SECONDS)
+            return {"tool": "command_run", "arguments": {**again, "timeout_seconds": longer}}
+        case Outcome.LOST:
+            return {"tool": "command_run", "arguments": again}
+        case Outcome.FAILED if command.exit_code == 127 and (listed := _written_as_text(asked)):
+            return {"tool": "command_run", "arguments": {**again, "command": listed}}
+        case _ if page is not None and page.omitted:
+            cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
+            return {"tool": "command_output", "arguments": cut}
+        case _:
+            return None
+
+
+def _written_as_text(asked: str | list[str]) -> list[str] | None:
+    """Return the list that a model wrote as a text, which the shell then took for a program."""
+    if not isinstance(asked, str) or not asked.startswith("["):
+        return None
+    try:
+        found = json.loads(asked)
+    except ValueError:
+        return None
+    return found if found and all(isinstance(part, str) for part in found) else None

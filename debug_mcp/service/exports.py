@@ -12,6 +12,7 @@ from debug_mcp.models.sessions import ExportView, SessionExport, WorkSession
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import export, patches
@@ -19,6 +20,7 @@ from debug_mcp.worktrees.git import check_ref
 from debug_mcp.worktrees.mirrors import OURS
 
 EVERYTHING = "Work in a debug-mcp session"
+_SHOWN = 5
 
 
 class ExportService:
@@ -30,10 +32,12 @@ class ExportService:
         repository_rows: Repositories,
         repositories: RepositoryService,
         sessions: SessionService,
+        artifacts: Artifacts,
         confinement: Confinement,
         layout: Layout,
     ) -> None:
         self._store = store
+        self._artifacts = artifacts
         self._repository_rows = repository_rows
         self._repositories = repositories
         self._sessions = sessions
@@ -59,6 +63,12 @@ class ExportService:
             )
         return exported
 
+    async def save_rest(self, session: WorkSession) -> ExportView | None:
+        """Keep all work under the branch of the last export; None when there is no work."""
+        last = session.exported_ref
+        branch = last.removeprefix(_own(session)) if last else f"debug-mcp/{session.id}"
+        return await self.save(session, branch)
+
     async def save(
         self, session: WorkSession, branch: str, message: str = EVERYTHING
     ) -> ExportView | None:
@@ -69,7 +79,7 @@ class ExportService:
         commit = await export.commit_everything(run, message)
         if commit == session.base:
             return None
-        ref = f"{OURS}/exports/{branch}"
+        ref = f"{_own(session)}{branch}"
         await self._import(session, ref, await export.bundle(run, session.base))
         await self._store.note_export(session.id, ref)
         numbers = await patches.changes(run, session.base, commit)
@@ -82,7 +92,19 @@ class ExportService:
             base=session.base,
             files=numbers.files,
             lines=numbers.lines,
+            hint=await self._hint(session, numbers.files),
             fetch=f"git fetch {shlex.quote(str(mirror))} {shlex.quote(refspec)}",
+        )
+
+    async def _hint(self, session: WorkSession, files: tuple[str, ...]) -> str | None:
+        """Point at reports in the branch: who collects a file seldom wants to commit it."""
+        kept = {artifact.name for artifact in await self._artifacts.of_session(session.id)}
+        both = [name for name in files if name in kept]
+        if not both:
+            return None
+        return (
+            f"{', '.join(both[:_SHOWN])} in the branch was also kept as an artifact; if it is no "
+            "part of the work, remove it or ignore it, and export again"
         )
 
     async def _import(self, session: WorkSession, ref: str, bundle: bytes) -> None:
@@ -94,3 +116,8 @@ class ExportService:
                 await self._repositories.mirror(repository).import_bundle(Path(path), ref)
         finally:
             await path.unlink()
+
+
+def _own(session: WorkSession) -> str:
+    """Return the prefix of a session's exports: no two sessions write to one ref."""
+    return f"{OURS}/exports/{session.id}/"

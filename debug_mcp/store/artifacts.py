@@ -39,10 +39,12 @@ class Artifacts:
         return None if row is None else _artifact(row)
 
     async def page(self, principal: str, after: str | None, limit: int) -> list[Artifact]:
-        """Return the principal's artifacts in the order of their ids, from after one on."""
+        """Return the principal's artifacts, newest first, from the one after an id on."""
         rows = await self._database.read(
-            "SELECT * FROM artifacts WHERE principal = ? AND id > ? ORDER BY id LIMIT ?",
-            (principal, after or "", limit),
+            "SELECT * FROM artifacts WHERE principal = ? AND (? IS NULL OR (created_at, id) < "
+            "(SELECT created_at, id FROM artifacts WHERE id = ?)) "
+            "ORDER BY created_at DESC, id DESC LIMIT ?",
+            (principal, after, after, limit),
         )
         return [_artifact(row) for row in rows]
 
