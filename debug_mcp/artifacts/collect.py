@@ -4,6 +4,7 @@ Never ``glob`` and then ``open``: the tree may change in between. The walk goes 
 descriptor, and every bound is on what is looked at, not on what is found.
 """
 
+import codecs
 import fnmatch
 import hashlib
 import os
@@ -21,6 +22,7 @@ FILES = 1000
 ENTRIES = 200_000
 DEPTH = 32
 SECONDS = 30
+FIRST_BYTES = 4096  # what kind and type are told from
 _CHUNK = 1 << 20
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
 
@@ -106,7 +108,7 @@ class Files:
             temporary = Path(copy.name)
             try:
                 for block in blocks:
-                    first = first or block[:4096]
+                    first = first or block[:FIRST_BYTES]
                     size += len(block)
                     digest.update(block)
                     copy.write(block)
@@ -142,6 +144,7 @@ _MAGIC = {
     b"%PDF-": "application/pdf",
     b"PK\x03\x04": "application/zip",
     b"\x1f\x8b": "application/gzip",
+    b"\x7fELF": "application/octet-stream",
 }
 
 
@@ -151,8 +154,8 @@ def media_type_of(first: bytes) -> str:
         if first.startswith(magic):
             return media_type
     try:
-        # The last character may be cut.
-        first[:-3].decode("utf-8")
+        # The last character may be cut: an incremental decoder waits for the rest of it.
+        codecs.getincrementaldecoder("utf-8")().decode(first, final=len(first) < FIRST_BYTES)
     except UnicodeDecodeError:
         return "application/octet-stream"
     return "application/octet-stream" if b"\0" in first else "text/plain"
