@@ -1,0 +1,36 @@
+"""Many commands at once, each in a session of its own."""
+
+import subprocess
+from collections.abc import Iterator
+
+from tests.benchmarks.bench import Bench, interleaved, timed
+from tests.benchmarks.table import Budget, Line, Measure
+
+_COMMANDS = 32
+_PROGRAM = ["sleep", "1"]
+
+
+def lines(bench: Bench) -> Iterator[Line]:
+    repository = bench.upstream()
+    client = bench.ready(bench.launch(bench.folder / "data", running_commands=_COMMANDS))
+    sessions = [bench.session(client, repository) for _ in range(_COMMANDS)]
+    calls = [{"session_id": session_id, "command": _PROGRAM} for session_id in sessions]
+
+    def ours() -> None:
+        views = client.calls("command_run", calls)
+        assert all(view["outcome"] == "succeeded" for view in views), views
+
+    taken, bare = interleaved(bench.samples(3), lambda: timed(ours), lambda: timed(_bare))
+    yield Line(
+        f"{_COMMANDS} times sleep 1 in {_COMMANDS} sessions",
+        Measure([sample / 1000 for sample in taken], "s"),
+        Measure([sample / 1000 for sample in bare], "s"),
+        "bare processes at once",
+        Budget("at most", 1.3),
+    )
+
+
+def _bare() -> None:
+    processes = [subprocess.Popen(_PROGRAM) for _ in range(_COMMANDS)]
+    for process in processes:
+        process.wait()
