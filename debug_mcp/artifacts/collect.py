@@ -5,8 +5,8 @@ descriptor, and every bound is on what is looked at, not on what is found.
 """
 
 import codecs
-import fnmatch
 import hashlib
+import itertools
 import os
 import re
 import tempfile
@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
+from debug_mcp.artifacts.globs import Glob, Places
 from debug_mcp.models.artifacts import ArtifactKind
 
 FILES = 1000
+TOTAL_BYTES = 1 << 30
 ENTRIES = 200_000
 DEPTH = 32
 SECONDS = 30
 FIRST_BYTES = 4096  # what kind and type are told from
 _CHUNK = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
 
 
@@ -65,29 +68,31 @@ class Files:
             globs: Relative to the root; ``**`` stands for any number of folders.
             limit: Largest file in bytes.
         """
-        patterns = [_compile(glob) for glob in globs]
-        deadline = time.monotonic() + SECONDS
+        search = _Search([Glob(glob) for glob in globs])
         kept: list[Kept] = []
         refused: list[tuple[str, str]] = []
-        truncated = None
-        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        size = 0
+        root = os.open(tree, _FOLDER)
         try:
-            for number, path in enumerate(_walk(root)):
-                if number >= ENTRIES or time.monotonic() > deadline:
-                    truncated = f"stopped after {number} entries; use a narrower glob"
+            for path, is_folder in search.walk(root):
+                if is_folder:
+                    refused.append(
+                        (_shown(path), "a folder: end the glob with /** for what is in it")
+                    )
+                elif len(kept) >= FILES or size >= TOTAL_BYTES:
+                    full = f"{FILES} files" if len(kept) >= FILES else f"{TOTAL_BYTES} bytes"
+                    search.ended = f"more than {full} match"
                     break
-                if not any(pattern.fullmatch(path) for pattern in patterns):
-                    continue
-                if len(kept) >= FILES:
-                    truncated = f"more than {FILES} files match; use a narrower glob"
-                    break
-                try:
-                    kept.append(self._keep(root, path, limit))
-                except Refused as error:
-                    refused.append((_shown(path), str(error)))
+                else:
+                    try:
+                        kept.append(self._keep(root, path, limit))
+                        size += kept[-1].size
+                    except Refused as error:
+                        refused.append((_shown(path), str(error)))
         finally:
             os.close(root)
-        return Collection(tuple(kept), tuple(refused), truncated)
+        ended = search.ended and f"{search.ended}; use a narrower glob"
+        return Collection(tuple(kept), tuple(refused), ended)
 
     def keep_bytes(self, name: str, data: bytes) -> Kept:
         """Keep a content that the server itself made."""
@@ -161,29 +166,61 @@ def media_type_of(first: bytes) -> str:
     return "application/octet-stream" if b"\0" in first else "text/plain"
 
 
-def _walk(root: int, prefix: str = "", depth: int = 0) -> Iterator[str]:
-    """Yield the paths of everything but folders, parents before children, sorted."""
-    folder = os.open(
-        prefix or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root
-    )
-    try:
+class _Search:
+    """A walk through a tree, bounded by what it looks at; ``ended`` says which bound it met."""
+
+    def __init__(self, globs: Sequence[Glob]) -> None:
+        self.ended: str | None = None
+        self._globs = globs
+        self._seen = 0
+        self._deadline = time.monotonic() + SECONDS
+
+    def walk(self, root: int) -> Iterator[tuple[str, bool]]:
+        """Yield the paths that match, sorted, and whether each is a folder named outright."""
+        yield from self._folder(root, "", [glob.start for glob in self._globs], 0)
+
+    def _folder(
+        self, folder: int, prefix: str, places: list[Places], depth: int
+    ) -> Iterator[tuple[str, bool]]:
+        for name, is_folder in self._entries(folder):
+            self._seen += 1
+            if self._seen > ENTRIES or time.monotonic() > self._deadline:
+                self.ended = f"stopped after {self._seen - 1} entries"
+            if self.ended:
+                return
+            pairs = zip(self._globs, places, strict=True)
+            inside = [glob.step(place, name) for glob, place in pairs]
+            found = zip(self._globs, inside, strict=True)
+            if any(
+                glob.matches(place) and (glob.is_literal or not is_folder) for glob, place in found
+            ):
+                yield prefix + name, is_folder
+            if is_folder and depth < DEPTH and self._is_entered(name, places, inside):
+                yield from self._descend(folder, name, prefix, inside, depth + 1)
+
+    def _entries(self, folder: int) -> list[tuple[str, bool]]:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    finally:
-        os.close(folder)
-    for entry in found:
-        path = f"{prefix}/{entry.name}" if prefix else entry.name
-        if not entry.is_dir(follow_symlinks=False):
-            yield path
-        elif depth < DEPTH and entry.name not in _SKIPPED:
-            yield from _descend(root, path, depth + 1)
+            # One folder may hold more names than memory should.
+            some = itertools.islice(entries, ENTRIES + 1)
+            return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in some)
 
+    def _is_entered(self, name: str, places: list[Places], inside: list[Places]) -> bool:
+        """Return whether something in a folder can match; some must be asked for by name."""
+        pairs = zip(self._globs, places, strict=True)
+        asked = name not in _SKIPPED or any(glob.names(place, name) for glob, place in pairs)
+        return asked and any(inside)
 
-def _descend(root: int, path: str, depth: int) -> Iterator[str]:
-    try:
-        yield from _walk(root, path, depth)
-    except OSError:
-        return  # gone, or turned into a link, since we saw it
+    def _descend(
+        self, parent: int, name: str, prefix: str, places: list[Places], depth: int
+    ) -> Iterator[tuple[str, bool]]:
+        try:
+            folder = os.open(name, _FOLDER, dir_fd=parent)
+        except OSError:
+            return  # gone, or turned into a link, since we saw it
+        try:
+            yield from self._folder(folder, f"{prefix}{name}/", places, depth)
+        finally:
+            os.close(folder)
 
 
 def _blocks(fd: int, limit: int) -> Iterator[bytes]:
@@ -194,20 +231,6 @@ def _blocks(fd: int, limit: int) -> Iterator[bytes]:
         if size > limit:
             raise Refused(f"grew over {limit} bytes while it was read")
         yield block
-
-
-def _compile(glob: str) -> re.Pattern[str]:
-    """Return the pattern of a glob in which ``*`` stays within a folder and ``**`` does not."""
-    parts = glob.removeprefix("./").split("/")
-    expression = ""
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            expression += ".*" if last else "(?:[^/]+/)*"
-        else:
-            translated = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z")
-            expression += translated.replace(".*", "[^/]*") + ("" if last else "/")
-    return re.compile(expression, re.DOTALL)
 
 
 def _shown(path: str) -> str:

@@ -57,8 +57,14 @@ def _inline(members: Any) -> str:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_scalar(member) for member in value)
+        return ", ".join(_listed(member) for member in value)
     return value if isinstance(value, str) else _json(value)
+
+
+def _listed(value: Any) -> str:
+    """Return a member of a list; in quotes when one could take it for two."""
+    plain = isinstance(value, str) and value and not any(mark in value for mark in ',\n"')
+    return value if plain else _json(value)
 
 
 def _quoted(value: Any) -> str:

@@ -2,9 +2,7 @@
 
 import base64
 from typing import Any
-from urllib.parse import urlsplit
 
-import anyio
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     BlobResourceContents,
@@ -20,7 +18,7 @@ from debug_mcp.interfaces.errors import TABLE, error_facts
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.models.commands import CommandOutput
 from debug_mcp.operations.registry import Call
-from debug_mcp.service.artifacts import artifact_uri, read_bytes
+from debug_mcp.service.artifacts import artifact_uri
 
 PAGE = 50
 READ_LIMIT_BYTES = 256 * 1024
@@ -44,8 +42,15 @@ TEMPLATES = [
 
 
 async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
-    """Return a page of the caller's artifacts; the cursor is the last id of the page before."""
-    found = await call.services.artifacts.page(call.principal, cursor, PAGE + 1)
+    """Return a page of the caller's artifacts; the cursor is the last id of the page before.
+
+    Raises:
+        MCPError: The cursor is none of ours.
+    """
+    try:
+        found = await call.services.artifacts.page(call.principal, cursor, PAGE + 1)
+    except DebugMcpError as error:
+        raise _protocol_error(error) from error
     shown = found[:PAGE]
     return ListResourcesResult(
         resources=[_resource(artifact) for artifact in shown],
@@ -59,54 +64,46 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
     Raises:
         MCPError: There is no such resource of the caller's.
     """
-    parts = urlsplit(uri)
+    # Not `urlsplit`: it refuses some URIs, and drops characters from others.
+    scheme, _, rest = uri.partition("://")
+    object_id, _, _ = rest.partition("/")
     try:
-        match parts.scheme:
+        match scheme:
             case "artifact":
-                return await _artifact(call, uri, parts.netloc)
+                return await _artifact(call, uri, object_id)
             case "output":
-                return await _output(call, uri, parts.netloc)
+                return await _output(call, uri, object_id)
             case _:
                 raise NotFound(
                     f"no resource {uri!r}",
                     candidates=[template.uri_template for template in TEMPLATES],
                 )
     except DebugMcpError as error:
-        data = {"uri": uri, **error_facts(error)}
-        raise MCPError(TABLE[type(error)].rpc_code, error.message, data) from error
+        raise _protocol_error(error, uri=uri) from error
+
+
+def _protocol_error(error: DebugMcpError, **facts: str) -> MCPError:
+    data = {**facts, **error_facts(error)}
+    return MCPError(TABLE[type(error)].rpc_code, error.message, data)
 
 
 async def _artifact(call: Call, uri: str, artifact_id: str) -> ReadResourceResult:
-    content = await call.services.artifacts.content(call.principal, artifact_id)
-    artifact = content.artifact
-    data = await anyio.to_thread.run_sync(read_bytes, content.path, 0, READ_LIMIT_BYTES)
-    meta = None
-    if artifact.size > len(data):
-        arguments = {"artifact_id": artifact.id, "offset": len(data)}
+    part = await call.services.artifacts.part(call.principal, artifact_id, 0, READ_LIMIT_BYTES)
+    artifact, meta = part.artifact, None
+    if part.end < artifact.size:
+        arguments = {"artifact_id": artifact.id, "offset": part.end}
         meta = _rest(artifact.size, "artifact_read", arguments)
-    try:
-        # A cut inside a character makes the rest of a text binary: only whole contents are tried.
-        text = None if meta else data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = None
-    if meta and artifact.media_type.startswith("text/"):
-        text = data.decode("utf-8", "ignore")
-    if text is not None:
-        return ReadResourceResult(
-            contents=[
-                TextResourceContents(uri=uri, mime_type=artifact.media_type, text=text, _meta=meta)
-            ]
+    contents: TextResourceContents | BlobResourceContents
+    if part.text is not None:
+        contents = TextResourceContents(
+            uri=uri, mime_type=artifact.media_type, text=part.text, _meta=meta
         )
-    return ReadResourceResult(
-        contents=[
-            BlobResourceContents(
-                uri=uri,
-                mime_type=artifact.media_type,
-                blob=base64.b64encode(data).decode("ascii"),
-                _meta=meta,
-            )
-        ]
-    )
+    else:
+        blob = base64.b64encode(part.data).decode("ascii")
+        contents = BlobResourceContents(
+            uri=uri, mime_type=artifact.media_type, blob=blob, _meta=meta
+        )
+    return ReadResourceResult(contents=[contents])
 
 
 async def _output(call: Call, uri: str, command_id: str) -> ReadResourceResult:

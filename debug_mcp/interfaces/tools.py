@@ -1,5 +1,6 @@
 """Operations as MCP tools."""
 
+import difflib
 from typing import Any
 
 from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
@@ -28,12 +29,17 @@ class Tools:
         try:
             operation = self._operations.get(name)
             if operation is None:
-                raise InvalidInput(f"unknown tool {name!r}", candidates=list(self._operations))
+                raise InvalidInput(f"unknown tool {name!r}", candidates=self._nearest(name))
             view = await operation.invoke(call, arguments)
         except DebugMcpError as error:
             return _result(error_facts(error), error_text(error), is_error=True)
         facts = view.compact()
         return _result(facts, render(facts))
+
+    def _nearest(self, name: str) -> list[str]:
+        """Return every tool, first those that may have been meant."""
+        near = difflib.get_close_matches(name, self._operations, len(self._operations), 0.6)
+        return list(dict.fromkeys([*near, *self._operations]))
 
 
 def _tool(operation: Operation) -> Tool:

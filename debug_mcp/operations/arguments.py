@@ -24,8 +24,10 @@ def parse(name: str, model: type[A], raw: Mapping[str, Any]) -> A:
         InvalidInput: Something is missing, unknown or malformed. Where the mend is plain, the
             error carries the corrected call.
     """
+    # Absent is how a caller says null, and some clients send a null for what is absent.
+    raw = {key: value for key, value in raw.items() if value is not None or key not in keys(model)}
     try:
-        return model.model_validate(dict(raw))
+        return model.model_validate(raw)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         # A misspelt key is the likeliest cause of whatever else is wrong.
@@ -101,6 +103,8 @@ def _corrected(
         elif "le" in limits or "ge" in limits:
             limit: float = limits.get("le", limits.get("ge", 0))
             arguments[field] = int(limit) if limit == int(limit) else limit
+        elif "gt" in limits:
+            arguments.pop(field)  # its default is over that
     try:
         model.model_validate(arguments)
     except ValidationError:

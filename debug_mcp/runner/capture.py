@@ -8,18 +8,22 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 import anyio
 
 from debug_mcp.errors import ToolFailed
+from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.sandbox import Confined
 
 OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 TIMEOUT_SECONDS = 60
 _CHUNK = 1 << 16
 _MESSAGE_BYTES = 1 << 16
+_REST_CHUNKS = 16  # as much as the largest pipe holds
+# How bwrap begins what it says of itself; its exit code is 1, as the program's own may be.
+_SANDBOX_FAULT = b"bwrap: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,16 @@ async def capture(
         except TimeoutError:
             raise ToolFailed(f"{name} took longer than {timeout:g} s") from None
         finally:
-            _kill(process)
+            # Waited for here, so that the end of `with` has nothing left to block on.
+            with anyio.CancelScope(shield=True):
+                _kill(process)
+                await _ended(process.pid)
     if len(output) > limit:
         raise ToolFailed(f"{name} wrote more than {limit} bytes")
+    sandboxed = program.isolation is Isolation.BWRAP
+    if sandboxed and process.returncode == 1 and errors.startswith(_SANDBOX_FAULT):
+        fault = errors.removeprefix(_SANDBOX_FAULT).decode("utf-8", "replace").strip()
+        raise ToolFailed(f"{name} could not be started: {fault}")
     return Captured(process.returncode, bytes(output), bytes(errors))
 
 
@@ -80,44 +91,81 @@ async def _converse(
 ) -> tuple[bytearray, bytearray]:
     """Feed and read all three pipes at once, so that none can fill up and block the others.
 
-    What comes after ``limit + 1`` bytes of output is left unread: the caller sees that it is more.
+    Until the program's own end, never until the end of its output: what it left in the background
+    may hold that open for ever. What comes after ``limit + 1`` bytes is left unread: the caller
+    sees that it is more.
     """
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise AssertionError("started with three pipes")
-    output, errors = bytearray(), bytearray()
+    output, errors = _Stream(process.stdout, limit), _Stream(process.stderr, None)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_feed, process.stdin.fileno(), stdin, process.stdin.close)
-        tasks.start_soon(_read, process.stderr.fileno(), errors, None)
-        await _read(process.stdout.fileno(), output, limit)
-        if len(output) > limit:
+        tasks.start_soon(_feed, process.stdin, stdin)
+        tasks.start_soon(errors.follow)
+        tasks.start_soon(_at_the_end_of, process.pid, tasks.cancel_scope)
+        await output.follow()
+        if output.is_over:
             tasks.cancel_scope.cancel()
-        else:
-            await _ended(process.pid)
-    return output, errors
+    output.take_rest()
+    errors.take_rest()
+    return output.data, errors.data
 
 
-async def _feed(fd: int, data: bytes, close: Callable[[], None]) -> None:
+async def _at_the_end_of(pid: int, scope: anyio.CancelScope) -> None:
+    await _ended(pid)
+    scope.cancel()
+
+
+async def _feed(pipe: IO[bytes], data: bytes) -> None:
+    fd = pipe.fileno()
     os.set_blocking(fd, False)
     view = memoryview(data)
     try:
         while view:
             await anyio.wait_writable(fd)
-            view = view[os.write(fd, view[:_CHUNK]) :]
+            with contextlib.suppress(BlockingIOError):
+                view = view[os.write(fd, view[:_CHUNK]) :]
     except BrokenPipeError:
         pass  # it did not want to read all of it
     finally:
-        close()
+        pipe.close()
 
 
-async def _read(fd: int, into: bytearray, limit: int | None) -> None:
-    """Read to the end, or just past the limit; without one keep the first bytes and go on."""
-    os.set_blocking(fd, False)
-    while limit is None or len(into) <= limit:
-        await anyio.wait_readable(fd)
-        data = os.read(fd, _CHUNK)
-        if not data:
-            return
-        into += data if limit is not None else data[: _MESSAGE_BYTES - len(into)]
+class _Stream:
+    """One of a program's outputs.
+
+    With a limit, reading stops just past it; without, the first bytes are kept and the others read
+    and dropped.
+    """
+
+    def __init__(self, pipe: IO[bytes], limit: int | None) -> None:
+        self.data = bytearray()
+        self._fd = pipe.fileno()
+        self._limit = limit
+        os.set_blocking(self._fd, False)
+
+    @property
+    def is_over(self) -> bool:
+        return self._limit is not None and len(self.data) > self._limit
+
+    async def follow(self) -> None:
+        """Read to the end, or just past the limit."""
+        while not self.is_over:
+            await anyio.wait_readable(self._fd)
+            with contextlib.suppress(BlockingIOError):
+                if not self._take():
+                    return
+
+    def take_rest(self) -> None:
+        """Read what is in the pipe; bounded, as somebody may go on writing."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_REST_CHUNKS):
+                if self.is_over or not self._take():
+                    return
+
+    def _take(self) -> bool:
+        data = os.read(self._fd, _CHUNK)
+        self.data += data if self._limit is not None else data[: _MESSAGE_BYTES - len(self.data)]
+        return bool(data)
 
 
 async def _ended(pid: int) -> None:
@@ -130,7 +178,10 @@ async def _ended(pid: int) -> None:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End what is left of its process group; it may be gone already."""
-    if process.poll() is None:
+    """Kill a program that has not ended, with its process group.
+
+    What one that has ended left in the background stays: git starts its credential cache so.
+    """
+    if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

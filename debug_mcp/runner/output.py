@@ -26,21 +26,21 @@ class Page:
     omitted: tuple[int, int] | None = None
 
 
-def excerpt(path: Path, limit: int, since: int = 0) -> Page:
+def excerpt(path: Path, limit: int, since: int = 0, *, growing: bool = False) -> Page:
     """Return the output from ``since`` on; if it is over ``limit`` bytes, its head and tail.
 
-    The tail gets two thirds: what went wrong usually stands at the end.
+    The tail gets two thirds: what went wrong usually stands at the end. ``growing`` as in ``read``.
     """
     total = _size(path)
     since = min(since, total)
     if total - since <= limit:
-        page = read(path, since, total - since)
-        return Page(page.text, since, total, total)
+        return read(path, since, total - since, growing=growing)
     head = read(path, since, limit // 3)
-    tail = read(path, total - (limit - limit // 3), total)
+    length = limit - limit // 3
+    tail = read(path, total - length, length, growing=growing)
     cut = (head.end, tail.start)
     text = f"{head.text}\n[… bytes {cut[0]} to {cut[1]} left out …]\n{tail.text}"
-    return Page(text, since, total, total, cut)
+    return Page(text, head.start, tail.end, tail.total, cut)
 
 
 def tail(path: Path, length: int) -> Page:
@@ -49,21 +49,33 @@ def tail(path: Path, length: int) -> Page:
     return read(path, max(total - length, 0), length)
 
 
-def read(path: Path, offset: int, length: int) -> Page:
-    """Return a range, moved to whole characters: pages that follow each other lose nothing."""
+def read(path: Path, offset: int, length: int, *, growing: bool = False) -> Page:
+    """Return a range, moved to whole characters: pages that follow each other lose nothing.
+
+    Args:
+        path: The file; it need not be there.
+        offset: In bytes.
+        length: In bytes; with fewer than four a long character falls apart.
+        growing: More may come: leave a character that is unfinished at the very end for later.
+    """
     try:
         with path.open("rb") as file:
             total = os.fstat(file.fileno()).st_size
-            file.seek(min(offset, total))
-            data = file.read(length)
+            start = min(offset, total)
+            before = min(start, _PARTIAL)
+            file.seek(start - before)
+            data = file.read(before + length)
     except FileNotFoundError:
         return Page("", 0, 0, 0)
-    start = min(offset, total)
+    lacking = _unfinished(data[:before])[1]
+    data = data[before:]
     end = start + len(data)
-    if end < total:
-        data = data[: _whole(data)]
-        end = start + len(data)
-    skipped = _continuation(data) if start else 0
+    if end < total or growing:
+        back, _ = _unfinished(data)
+        if back < len(data) or growing:
+            data = data[: len(data) - back]
+            end -= back
+    skipped = _continuation(data[:lacking])
     return Page(data[skipped:].decode("utf-8", "replace"), start + skipped, end, total)
 
 
@@ -83,20 +95,20 @@ def _size(path: Path) -> int:
 
 
 def _continuation(data: bytes) -> int:
-    """Return how many bytes at the start belong to a character that began before."""
+    """Return how many bytes at the start can only continue a character."""
     count = 0
-    while count < min(_PARTIAL, len(data)) and data[count] & 0xC0 == 0x80:
+    while count < len(data) and data[count] & 0xC0 == 0x80:
         count += 1
     return count
 
 
-def _whole(data: bytes) -> int:
-    """Return the length without a character that a cut left unfinished at the end."""
+def _unfinished(data: bytes) -> tuple[int, int]:
+    """Return how many bytes at the end begin a character, and how many that lacks."""
     for back in range(1, min(_PARTIAL, len(data)) + 1):
         byte = data[-back]
         if byte & 0xC0 == 0xC0:
             needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return len(data) - back if back < needed and len(data) > back else len(data)
+            return (back, needed - back) if back < needed else (0, 0)
         if byte & 0x80 == 0:
             break
-    return len(data)
+    return 0, 0

@@ -18,6 +18,8 @@ from debug_mcp.runner.shim import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
 HOME = "/home/agent"
+# What a command may write, as it sees it.
+_SESSION_ROOTS = (Path(WORKSPACE), Path(HOME), Path("/tmp"))  # noqa: S108
 PROBE_SECONDS = 10
 # By absolute path: a bwrap that somebody put on PATH is not the one to trust.
 BWRAP_PATH = "/usr/bin:/usr/local/bin:/bin"
@@ -41,6 +43,10 @@ _CONTROL = (
     "--cap-drop", "ALL",
     "--hostname", "sandbox",
 )  # fmt: skip
+
+# bwrap leaves /proc/sys as it is, and its files ask for uid 0 instead of a capability: run by root,
+# a command could set core_pattern and with it start programs outside.
+_PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
 
 _REMEDY = (
     "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); on Ubuntu 24.04 also "
@@ -105,7 +111,7 @@ def choose_boundary(policy: IsolationPolicy) -> Boundary:
 def _probe(bwrap: str) -> str | None:
     """Start the smallest full sandbox; its version number alone proves nothing."""
     arguments = [bwrap, *_NAMESPACES, "--unshare-net", *_CONTROL]
-    arguments += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "/bin/true"]
+    arguments += ["--ro-bind", "/", "/", *_PROC, "--dev", "/dev", "--", "/bin/true"]
     try:
         done = subprocess.run(
             arguments, capture_output=True, env={}, timeout=PROBE_SECONDS, check=False
@@ -123,7 +129,7 @@ class Sandbox:
     def __init__(self, boundary: Boundary, toolchains: Toolchains, data_dir: Path) -> None:
         self.boundary = boundary
         self.toolchains = toolchains
-        self._data_dir = data_dir
+        self._data_dir = data_dir.resolve()
 
     def home(self, folders: Folders) -> str:
         """Return the home folder as a command sees it."""
@@ -166,7 +172,12 @@ class Sandbox:
         wrapped += [] if network else ["--unshare-net"]
         wrapped += ["--json-status-fd", str(STATUS_FD)] if supervised else []
         # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
-        wrapped += [*_system(), *_session(folders), *self._readable(), *_borrowed(folders)]
+        readable = self._readable()
+        wrapped += [*_system(), *_session(folders)]
+        wrapped += _guarded(*readable, folders.objects)
+        for folder in readable:
+            wrapped += ["--ro-bind-try", str(folder), str(folder)]
+        wrapped += [*self._covered(readable), *_borrowed(folders)]
         wrapped += ["--chdir", where]
         # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap,
         # and /proc/1/environ inside shows what bwrap was started with.
@@ -175,13 +186,22 @@ class Sandbox:
         wrapped += ["--remount-ro", "/", "--", *arguments]
         return Confined(arguments[0], tuple(wrapped), {}, "/", Isolation.BWRAP)
 
-    def _readable(self) -> list[str]:
-        """Bind the toolchains; where one holds the data directory, cover that again."""
+    def _readable(self) -> list[Path]:
+        """Return the toolchains, but none of the data directory and none over the session."""
+        return [
+            folder
+            for folder in self.toolchains.folders
+            if not folder.resolve().is_relative_to(self._data_dir)
+            and not any(root.is_relative_to(folder) for root in _SESSION_ROOTS)
+        ]
+
+    def _covered(self, readable: Sequence[Path]) -> list[str]:
+        """Hide the data directory again in whatever was bound around it."""
         options: list[str] = []
-        for folder in self.toolchains.folders:
-            options += ["--ro-bind-try", str(folder), str(folder)]
-            if folder in self._data_dir.parents:
-                options += ["--tmpfs", str(self._data_dir)]
+        for folder in (*SYSTEM_ROOTS, *readable):
+            real = folder.resolve()
+            if self._data_dir.is_relative_to(real):
+                options += ["--tmpfs", str(folder / self._data_dir.relative_to(real))]
         return options
 
 
@@ -195,7 +215,7 @@ def _system() -> list[str]:
             options += ["--ro-bind-try", str(root), str(root)]
     for name in _ETC:
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    options += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var"]
+    options += ["--dev", "/dev", *_PROC, "--tmpfs", "/run", "--tmpfs", "/var"]
     return [*options, "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
 
 
@@ -205,6 +225,21 @@ def _session(folders: Folders) -> list[str]:
         "--bind", str(folders.home), HOME,
         "--bind", str(folders.temporary), "/tmp",  # noqa: S108
     ]  # fmt: skip
+
+
+def _guarded(*places: Path) -> list[str]:
+    """Cover what is to be mounted below the session's own folders, at the topmost name.
+
+    bwrap makes missing mount points, and follows links: one that a command planted on the way
+    would lead it out, to make folders on the host. A mount point cannot be replaced from inside.
+    """
+    tops = {
+        root / place.relative_to(root).parts[0]
+        for place in places
+        for root in _SESSION_ROOTS
+        if place != root and place.is_relative_to(root)
+    }
+    return [option for top in sorted(tops) for option in ("--tmpfs", str(top))]
 
 
 def _borrowed(folders: Folders) -> list[str]:

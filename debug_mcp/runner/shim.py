@@ -19,7 +19,6 @@ It imports nothing of the package and raises nothing: what fails is written to `
 
 import _ctypes
 import _signal as signal  # type: ignore[import-not-found]
-import errno
 import fcntl
 import os
 import select
@@ -34,7 +33,9 @@ LOCK_FD = 3  # held by us, from the server
 STATUS_FD = 3  # held by the sandbox: where it reports, named in its arguments
 PR_SET_CHILD_SUBREAPER = 36
 SWEEP_PAUSE_SECONDS = 0.001
-WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+EXIT_BYTES = 4096
+LONGEST_POLL_SECONDS = 3600  # poll(2) counts milliseconds in an int
 
 
 class Spec:
@@ -59,13 +60,23 @@ def publish(directory: int, name: str, fields: dict[str, object], durable: bool 
     """Write a file that is either absent or complete."""
     fd = os.open(name + ".tmp", WRITE, 0o600, dir_fd=directory)
     data = "".join(f"{key}={value}\n" for key, value in fields.items())
-    os.write(fd, data.encode("utf-8", "surrogateescape"))
+    os.ftruncate(fd, os.write(fd, data.encode("utf-8", "surrogateescape")))
     if durable:
         os.fsync(fd)
     os.close(fd)
     os.rename(name + ".tmp", name, src_dir_fd=directory, dst_dir_fd=directory)
     if durable:
         os.fsync(directory)
+
+
+def reserve(directory: int, name: str) -> None:
+    """Take room for a file that ``publish`` will write, so that a full disk cannot prevent it."""
+    fd = os.open(name + ".tmp", WRITE, 0o600, dir_fd=directory)
+    try:
+        os.posix_fallocate(fd, 0, EXIT_BYTES)
+    except OSError:
+        pass  # not every file system can
+    os.close(fd)
 
 
 class Output:
@@ -78,8 +89,7 @@ class Output:
     def __init__(self, directory: int, limit: int) -> None:
         self.file = os.open("output", WRITE, 0o600, dir_fd=directory)
         self.limit = limit
-        self.kept = 0
-        self.dropped = 0
+        self.kept = self.dropped = 0
         self.full = False
         self.last = time.monotonic()
         self.pipe, self.writer = os.pipe2(os.O_CLOEXEC)
@@ -107,12 +117,12 @@ class Output:
 
     def _keep(self, room: int) -> int:
         try:
-            moved = os.splice(self.pipe, self.file, room)
+            moved = os.splice(self.pipe, self.file, room, flags=os.SPLICE_F_NONBLOCK)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-                self.full = True
-                return self._drop()
-            raise
+            if isinstance(error, BlockingIOError):
+                raise
+            self.full = True  # the disk is full or broken, or a quota is reached
+            return self._drop()
         self.kept += moved
         return moved
 
@@ -130,28 +140,20 @@ class Child:
         self.status = status  # the read end of the sandbox's reports
         self.report = b""
         self.code: int | None = None
-        self.cpu = 0.0
-        self.memory = 0
-
-    def read_report(self) -> None:
-        """Take in what the sandbox says of itself."""
-        if self.status is not None:
-            try:
-                self.report += os.read(self.status, 65536)
-            except BlockingIOError:
-                pass
+        self.cpu, self.memory = 0.0, 0
 
     def reported(self, key: bytes) -> int | None:
-        """Return a number from the sandbox's JSON lines, or None."""
+        """Return a number from the JSON lines that the sandbox says of itself, or None."""
+        try:
+            self.report += b"" if self.status is None else os.read(self.status, 65536)
+        except BlockingIOError:
+            pass
         _, found, rest = self.report.partition(b'"' + key + b'":')
-        if not found:
-            return None
-        digits = rest.lstrip().split(b",")[0].split(b"}")[0].strip()
-        return int(digits)
+        return int(rest.split(b",")[0].split(b"}")[0]) if found else None
 
     def reap(self) -> int:
-        """Collect every child that has ended; return how many besides the main one."""
-        others = 0
+        """Collect every child that has ended; return how many the command left behind."""
+        others, first = 0, self.reported(b"child-pid")
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -159,41 +161,42 @@ class Child:
                 return others
             if pid == 0:
                 return others
+            # The sandbox's first process did the work for it, and may end after it.
+            self.cpu += usage.ru_utime + usage.ru_stime
+            self.memory = max(self.memory, usage.ru_maxrss * 1024)
             if pid == self.pid:
                 self.code = os.waitstatus_to_exitcode(status)
-                self.cpu = usage.ru_utime + usage.ru_stime
-                self.memory = usage.ru_maxrss * 1024
-            else:
+            elif pid != first:
                 others += 1
 
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM to the command's process group, never to the sandbox itself.
+    def ask_to_stop(self) -> bool:
+        """Send SIGTERM to the command's process group; return False when there is nobody to ask.
 
-        The sandbox would die of it at once, and the command inside with SIGKILL.
+        Never to the sandbox itself: it would die at once, and the command inside with SIGKILL.
+        Until the sandbox's first process has a child, the command has not begun, and a signal
+        would be lost.
         """
-        target: int | None = self.pid
+        target = self.pid
         if self.status is not None:
-            self.read_report()
-            target = self.reported(b"child-pid")
+            first = self.reported(b"child-pid")
+            if first is None or children_of(first) == []:
+                return False
+            target = first
         try_kill(target, signal.SIGTERM, group=True)
+        return True
 
     def sweep(self) -> int:
-        """Kill and reap until no descendant is left; return how many besides the main one.
+        """Kill and reap until no descendant is left; return how many were left behind.
 
         Killing a process hands its children to us, so the list is read again until it is empty.
         """
         swept, pause = self.reap(), SWEEP_PAUSE_SECONDS
-        with_children = f"/proc/self/task/{os.getpid()}/children"
         while True:
             # The main process goes first: with a PID namespace all else goes with it.
             if self.code is None:
                 try_kill(self.pid, signal.SIGKILL, group=True)
-            try:
-                with open(with_children, "rb") as children:
-                    for pid in children.read().split():
-                        try_kill(int(pid), signal.SIGKILL)
-            except OSError:
-                pass  # no such file on this kernel: the loop still reaps what it adopted
+            for pid in children_of(os.getpid()) or ():
+                try_kill(pid, signal.SIGKILL)
             swept += self.reap()
             try:
                 if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
@@ -203,11 +206,19 @@ class Child:
                 return swept
 
 
-def try_kill(pid: int | None, number: int, group: bool = False) -> None:
+def children_of(pid: int) -> list[int] | None:
+    """Return a process's children; None when it is gone, or when this kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return None
+
+
+def try_kill(pid: int, number: int, group: bool = False) -> None:
     """Send a signal to what may be gone already."""
     try:
-        if pid is not None:
-            os.killpg(pid, number) if group else os.kill(pid, number)
+        os.killpg(pid, number) if group else os.kill(pid, number)
     except OSError:
         pass
 
@@ -227,10 +238,9 @@ def spawn(spec: Spec, output: Output) -> Child:
     """
     os.chdir(spec.fields[b"cwd"])
     os.putenv(b"PATH", spec.environment.get(b"PATH", b"/usr/bin:/bin"))  # where spawnp looks
-    nothing = high(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
     output.writer = high(output.writer)
-    actions = [
-        (os.POSIX_SPAWN_DUP2, nothing, 0),
+    actions: list[tuple[object, ...]] = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, output.writer, 1),
         (os.POSIX_SPAWN_DUP2, output.writer, 2),
     ]
@@ -246,10 +256,10 @@ def spawn(spec: Spec, output: Output) -> Child:
         file_actions=actions,
         setsid=True,
         setsigmask=[],
-        setsigdef=[signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD],
+        # An ignored signal is inherited: ours, Python's own, and those of the server's parent.
+        setsigdef=[n for n in range(1, 32) if n not in (signal.SIGKILL, signal.SIGSTOP)],
     )
     os.close(output.writer)
-    os.close(nothing)
     if reports is not None:
         os.close(reports)
     return Child(pid, status)
@@ -270,8 +280,6 @@ class Watch:
         self.poll = select.poll()
         self.poll.register(wakeups, select.POLLIN)
         self.poll.register(output.pipe, select.POLLIN)
-        if child.status is not None:
-            self.poll.register(child.status, select.POLLIN)
 
     def run(self) -> str:
         """Return why it ended: exit, timeout, idle_timeout or cancel."""
@@ -280,7 +288,8 @@ class Watch:
             if reason is not None:
                 self._stop()
                 return reason
-            self._step(self._next())
+            idle_at = self.deadline if self.idle is None else self.output.last + self.idle
+            self._step(min(self.deadline, idle_at))
             if self.child.code is not None:
                 return "exit"
 
@@ -294,32 +303,20 @@ class Watch:
             return "idle_timeout"
         return None
 
-    def _next(self) -> float:
-        if self.idle is None:
-            return self.deadline
-        return min(self.deadline, self.output.last + self.idle)
-
     def _stop(self) -> None:
-        self.child.ask_to_stop()
-        end = time.monotonic() + self.grace
+        end = time.monotonic() + (self.grace if self.child.ask_to_stop() else 0)
         while self.child.code is None and time.monotonic() < end:
             self._step(end)
 
     def _step(self, until: float) -> None:
         """Handle one round of events."""
-        left = max(until - time.monotonic(), 0)
+        left = min(max(until - time.monotonic(), 0), LONGEST_POLL_SECONDS)
         for fd, _ in self.poll.poll(left * 1000 + 1):
             if fd == self.wakeups:
                 self.cancelled |= signal.SIGTERM in os.read(fd, 4096)
                 self.child.reap()
-            elif fd == self.output.pipe:
-                if not self.output.drain():
-                    self.poll.unregister(fd)
-            else:
-                before = len(self.child.report)
-                self.child.read_report()
-                if len(self.child.report) == before:
-                    self.poll.unregister(fd)
+            elif not self.output.drain():
+                self.poll.unregister(fd)
 
 
 def catch_signals() -> int:
@@ -346,7 +343,6 @@ def verdict(child: Child, reason: str) -> tuple[str, int | None]:
     """
     if child.status is None:
         return reason, child.code
-    child.read_report()
     code = child.reported(b"exit-code")
     if code is None and reason == "exit" and child.code is not None and child.code >= 0:
         return "spawn_failed", None
@@ -364,18 +360,21 @@ def main() -> None:
     wakeups = catch_signals()
     become_subreaper()
     output = Output(directory, int(spec.fields[b"output_limit"]))
+    reserve(directory, "exit")
     began, clock = time.time(), time.monotonic()
     publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
 
-    child, message, swept = None, "", 0
-    reason, code = "spawn_failed", None
+    reason, code, message, swept = "spawn_failed", None, "", 0
     try:
         child = spawn(spec, output)
     except OSError as error:
+        child = Child(0, None)
         message = f"{os.fsdecode(error.filename or b'posix_spawn')}: {error.strerror}"
-    if child is not None:
-        reason = Watch(spec, child, output, wakeups).run()
-        swept = child.sweep()
+    else:
+        try:
+            reason = Watch(spec, child, output, wakeups).run()
+        finally:  # even a fault of ours must leave no process behind
+            swept = child.sweep()
         output.drain(DRAIN_CHUNKS**2)
         reason, code = verdict(child, reason)
 
@@ -385,8 +384,8 @@ def main() -> None:
         "code": "" if code is None else code,
         "ended": time.time(),
         "elapsed": time.monotonic() - clock,
-        "cpu": 0 if child is None else child.cpu,
-        "memory": 0 if child is None else child.memory,
+        "cpu": child.cpu,
+        "memory": child.memory,
         "swept": swept,
         "output": output.kept,
         "dropped": output.dropped,

@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,9 @@ from debug_mcp.runner.sandbox import Confined
 
 # A shim that has its lock writes `state` within milliseconds; this is how often we look.
 _STATE_PAUSE_SECONDS = 0.005
+# One who looks whether the lock is held has it for an instant itself.
+_LOOKERS = 200
+_LOOKER_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,11 @@ class Job:
     idle_timeout: float | None = None
 
     def encode(self) -> bytes:
-        """Return the ``spec`` file: NUL-separated, so that every argument survives."""
+        """Return the ``spec`` file: NUL-separated, so that every argument survives.
+
+        Raises:
+            ValueError: A NUL stands in it, which would make two fields of one.
+        """
         fields = [
             f"format={shim.FORMAT}",
             f"sandbox={self.program.isolation}",
@@ -47,6 +55,8 @@ class Job:
             *(f"arg={argument}" for argument in self.program.arguments),
             *(f"env={name}={value}" for name, value in self.program.environment.items()),
         ]
+        if any("\0" in field for field in fields):
+            raise ValueError("a NUL in an argument, a variable or a folder")
         return "\0".join(fields).encode("utf-8", "surrogateescape")
 
 
@@ -77,15 +87,21 @@ class Supervisor:
         self._children: dict[Path, int] = {}
 
     def start(self, directory: Path, job: Job) -> None:
-        """Start a job in a directory that does not exist yet, or in which nothing ran."""
+        """Start a job in a directory that does not exist yet, or in which nothing ran.
+
+        Raises:
+            ValueError: The job holds a NUL.
+            OSError: The directory cannot be written; BlockingIOError: a shim is at work in it.
+        """
+        content = job.encode()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        spec = os.open(directory / "spec", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(spec, "wb") as file:
-            file.write(job.encode())
         with _open_lock(directory, create=True) as lock:
             # The lock belongs to the open file, which the shim inherits: when we close our
             # descriptor, it is held exactly as long as the shim lives.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
+            spec = os.open(directory / "spec", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(spec, "wb") as file:
+                file.write(content)
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._children[directory] = os.posix_spawn(
                 sys.executable,
@@ -108,6 +124,8 @@ class Supervisor:
                 # Held still: so the number was not given to another process meanwhile.
                 if process is not None and is_held(directory):
                     await anyio.wait_readable(process)
+                else:
+                    await anyio.sleep(_STATE_PAUSE_SECONDS)
         self._reap(directory)
         return read_exit(directory)
 
@@ -118,7 +136,8 @@ class Supervisor:
             return
         with _open_process(pid) as process:
             if process is not None and is_held(directory):
-                signal.pidfd_send_signal(process, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
+                    signal.pidfd_send_signal(process, signal.SIGTERM)
 
     async def _shim(self, directory: Path) -> int | None:
         """Return the living shim's process id, or None when it is gone."""
@@ -132,7 +151,9 @@ class Supervisor:
     def _reap(self, directory: Path) -> None:
         pid = self._children.pop(directory, None)
         if pid is not None:
-            os.waitpid(pid, 0)
+            # Nobody's child where the server was started with SIGCHLD ignored.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def has_begun(directory: Path) -> bool:
@@ -176,10 +197,23 @@ def read_exit(directory: Path) -> Exit | None:
 def read_fields(path: Path) -> dict[str, str] | None:
     """Return the ``name=value`` lines of a shim's file, or None when it is not there."""
     try:
-        text = path.read_text("utf-8", "surrogateescape")
+        text = path.read_bytes().decode("utf-8", "replace")
     except FileNotFoundError:
         return None
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    # Only "\n" parts them: a message may hold any other line end, and must not forge a field.
+    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
+
+
+def _take(lock: int) -> None:
+    """Lock for ourselves; a looker lets go at once, a shim does not."""
+    for _ in range(_LOOKERS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOKER_SECONDS)
+        else:
+            return
+    raise BlockingIOError("a shim is at work in this directory")
 
 
 @contextlib.contextmanager

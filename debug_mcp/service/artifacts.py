@@ -1,6 +1,7 @@
 """Artifacts: collecting them from a session, and handing them out."""
 
 import base64
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import anyio
 from debug_mcp.artifacts.collect import Files, Kept
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import Settings
-from debug_mcp.errors import NotFound
+from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.models.artifacts import (
     Artifact,
     ArtifactList,
@@ -21,21 +22,26 @@ from debug_mcp.models.artifacts import (
     RefusedView,
 )
 from debug_mcp.models.base import now
-from debug_mcp.models.sessions import SessionState, WorkSession
+from debug_mcp.models.sessions import WORKSPACE, SessionState, WorkSession
 from debug_mcp.runner import output
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.artifacts import Artifacts
 
 REFUSED_SHOWN = 20
+CANDIDATES = 20
+_CHARACTER_BYTES = 4  # of the longest in UTF-8
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """An artifact and where its bytes are."""
+class Part:
+    """Bytes ``start`` to ``end`` of an artifact; as text too where they are one."""
 
     artifact: Artifact
-    path: Path
+    start: int
+    end: int
+    data: bytes
+    text: str | None
 
 
 class ArtifactService:
@@ -69,8 +75,9 @@ class ArtifactService:
         if args.collect:
             await self._sessions.ready(principal, args.session_id)
             tree = self._confinement.folders(session).tree
+            globs = [_relative(glob, (WORKSPACE, str(tree))) for glob in args.collect]
             found = await anyio.to_thread.run_sync(
-                self._files.collect, tree, args.collect, self._settings.artifact_bytes
+                self._files.collect, tree, globs, self._settings.artifact_bytes
             )
             await self.keep(session, found.kept)
             refused = tuple(RefusedView(name=name, why=why) for name, why in found.refused)
@@ -118,46 +125,51 @@ class ArtifactService:
         Raises:
             NotFound: There is no such artifact of the principal's.
         """
-        content = await self.content(principal, args.artifact_id)
-        artifact = content.artifact
-        if artifact.media_type.startswith("text/"):
-            page = await anyio.to_thread.run_sync(
-                output.read, content.path, args.offset, args.length
-            )
-            start, end, text, encoded = page.start, page.end, page.text, None
-        else:
-            data = await anyio.to_thread.run_sync(
-                read_bytes, content.path, args.offset, args.length
-            )
-            start, end = args.offset, args.offset + len(data)
-            text, encoded = None, base64.b64encode(data).decode("ascii")
+        part = await self.part(principal, args.artifact_id, args.offset, args.length)
+        artifact = part.artifact
         return ArtifactPage(
             artifact_id=artifact.id,
             name=artifact.name,
             kind=artifact.kind,
             total_bytes=artifact.size,
-            offset=start,
-            text=text,
-            base64=encoded,
-            next_offset=end if end < artifact.size else None,
+            offset=part.start,
+            text=part.text,
+            base64=None if part.text is not None else base64.b64encode(part.data).decode("ascii"),
+            next_offset=part.end if part.end < artifact.size else None,
         )
 
-    async def content(self, principal: Principal, artifact_id: str) -> Content:
-        """Return an artifact and where its bytes are.
+    async def part(self, principal: Principal, artifact_id: str, offset: int, length: int) -> Part:
+        """Return about ``length`` bytes of an artifact, of a text whole characters.
 
         Raises:
             NotFound: There is no such artifact of the principal's.
         """
+        artifact = await self._owned(principal, artifact_id)
+        path = self._files.path(artifact.sha256)
+        return await anyio.to_thread.run_sync(_part, artifact, path, offset, length)
+
+    async def page(self, principal: Principal, after: str | None, limit: int) -> list[Artifact]:
+        """Return some of the principal's artifacts, newest first, from the one after an id on.
+
+        Raises:
+            NotFound: There is no such artifact of the principal's to go on from.
+        """
+        principal.require(Scope.ARTIFACT_READ)
+        if after is not None:
+            await self._owned(principal, after)
+        return await self._store.page(principal.name, after, limit)
+
+    async def _owned(self, principal: Principal, artifact_id: str) -> Artifact:
         principal.require(Scope.ARTIFACT_READ)
         artifact = await self._store.owned(artifact_id, principal.name)
         if artifact is None:
-            raise NotFound(f"no artifact {artifact_id!r} of yours", field="artifact_id")
-        return Content(artifact, self._files.path(artifact.sha256))
-
-    async def page(self, principal: Principal, after: str | None, limit: int) -> list[Artifact]:
-        """Return some of the principal's artifacts, newest first."""
-        principal.require(Scope.ARTIFACT_READ)
-        return await self._store.page(principal.name, after, limit)
+            newest = await self._store.page(principal.name, None, CANDIDATES)
+            raise NotFound(
+                f"no artifact {artifact_id!r} of yours",
+                field="artifact_id",
+                candidates=[known.id for known in newest],
+            )
+        return artifact
 
 
 def artifact_view(artifact: Artifact) -> ArtifactView:
@@ -178,8 +190,36 @@ def artifact_uri(artifact: Artifact) -> str:
     return f"artifact://{artifact.id}/{quote(artifact.name)}"
 
 
-def read_bytes(path: Path, offset: int, length: int) -> bytes:
-    """Return a range of a file."""
+def _part(artifact: Artifact, path: Path, offset: int, length: int) -> Part:
+    start, length = min(offset, artifact.size), max(length, _CHARACTER_BYTES)
+    if artifact.media_type.startswith("text/"):
+        page = output.read(path, start, length)
+        data = _bytes(path, page.start, page.end - page.start)
+        with contextlib.suppress(UnicodeDecodeError):
+            return Part(artifact, page.start, page.end, data, data.decode("utf-8"))
+    data = _bytes(path, start, length)
+    return Part(artifact, start, start + len(data), data, None)
+
+
+def _bytes(path: Path, offset: int, length: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(length)
+
+
+def _relative(glob: str, roots: tuple[str, ...]) -> str:
+    """Return a glob relative to the tree's root; models write the whole path as they see it.
+
+    Raises:
+        InvalidInput: It leads out of the tree.
+    """
+    for root in roots:
+        if glob.startswith(f"{root}/"):
+            glob = glob[len(root) + 1 :]
+            break
+    if glob.startswith(("/", "~")) or ".." in glob.split("/"):
+        raise InvalidInput(
+            f"{glob!r} leads out of the tree; only files in it can be kept, so copy others there",
+            field="collect",
+        )
+    return glob

@@ -1,7 +1,9 @@
 """Closing a session: first its commands end, then its work is saved, then its folders go."""
 
+import anyio
+
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.errors import Conflict, DebugMcpError
+from debug_mcp.errors import Conflict, ToolFailed
 from debug_mcp.models.commands import CommandState
 from debug_mcp.models.sessions import (
     ClosedView,
@@ -18,6 +20,7 @@ from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import export
+from debug_mcp.worktrees.git import Run
 
 BY_CALLER = "by caller"
 END_SECONDS = 30
@@ -60,18 +63,20 @@ class Closing:
                 session_id=session.id,
                 state=session.state,
                 closed_why=session.closed_why,
-                hint=f"its work is {session.exported_ref}" if session.exported_ref else None,
+                exported=await self._exports.last(session),
             )
         if not await self._store.advance(session.id, SessionState.CLOSING, instance=self._instance):
             raise Conflict(f"session {session.id} is {session.state} already", field="session_id")
         try:
             await self._end_commands(session)
-            exported = await self._save(session)
-        except DebugMcpError:
-            await self._store.advance(session.id, SessionState.READY)
+            exported = await self._save(session) or await self._exports.last(session)
+        except BaseException:  # a cancelled call does not leave it half-closed for ever
+            with anyio.CancelScope(shield=True):
+                await self._store.advance(session.id, SessionState.READY)
             raise
-        await self._store.advance(session.id, SessionState.CLOSED, closed_why=BY_CALLER)
-        await self._sessions.remove_folder(session)
+        with anyio.CancelScope(shield=True):
+            await self._store.advance(session.id, SessionState.CLOSED, closed_why=BY_CALLER)
+            await self._sessions.remove_folder(session)
         return ClosedView(
             session_id=session.id,
             state=SessionState.CLOSED,
@@ -93,9 +98,28 @@ class Closing:
 
     async def _save(self, session: WorkSession) -> ExportView | None:
         """Keep the work as a branch and as a patch."""
-        exported = await self._exports.save_rest(session)
-        if exported is not None:
-            run = self._confinement.git_in(session)
+        run = self._confinement.git_in(session)
+        renewed = None
+        try:
+            exported = await self._exports.save_rest(session)
+        except ToolFailed:
+            if await export.is_sound(run, session.base):
+                raise
+            # Else a session whose .git was removed or broken could never be closed.
+            await self._sessions.renew_git(session)
+            renewed = "its git directory was damaged: the branch has its files as one commit"
+            exported = await self._exports.save_rest(session)
+        if exported is None:
+            return None
+        hints = [exported.hint, renewed, await self._keep_patch(session, run)]
+        hint = "; ".join(hint for hint in hints if hint)
+        return exported.model_copy(update={"hint": hint or None})
+
+    async def _keep_patch(self, session: WorkSession, run: Run) -> str | None:
+        """Keep the work as an artifact too; say why not, as the branch is enough to close."""
+        try:
             patch = await export.patch(run, session.base)
-            await self._artifacts.keep_bytes(session, "final.patch", patch)
-        return exported
+        except ToolFailed as error:
+            return f"there is no final.patch: {error.message}"
+        await self._artifacts.keep_bytes(session, "final.patch", patch)
+        return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
+    TIMEOUT_LIMIT_SECONDS,
     Command,
     CommandState,
     CommandView,
@@ -25,15 +26,21 @@ _NOT_FOUND = re.compile(
     r"|^(?P<plain>\S+): No such file or directory$",
     re.MULTILINE,
 )
+# As git, pip, curl, apt, npm, Go and Python put it.
+_NO_NAMES = re.compile(
+    r"[Cc]ould not resolve|[Tt]emporary failure (?:in name resolution|resolving)|EAI_AGAIN"
+    r"|Name or service not known|ENOTFOUND|dial tcp: lookup|Network is unreachable"
+)
 _LONGER = 3
-_LONGEST_SECONDS = 24 * 3600
+_QUIET_SECONDS = 5
 
 
 def command_view(command: Command, directory: Path, since: int = 0) -> CommandView:
     """Return the view of a command; reads its output, so call it in a thread."""
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
-    page: Page | None = excerpt(path, RUNNING_BYTES if running else FINISHED_BYTES, since)
+    limit = RUNNING_BYTES if running else FINISHED_BYTES
+    page: Page | None = excerpt(path, limit, since, growing=running)
     if command.outcome is Outcome.SPAWN_FAILED:
         page = None  # nothing of it is the command's
     return CommandView(
@@ -43,11 +50,11 @@ def command_view(command: Command, directory: Path, since: int = 0) -> CommandVi
         exit_code=command.exit_code,
         signal=_signal(command.exit_code),
         elapsed_seconds=_elapsed(command),
-        last_output_age_seconds=last_written(path) if running else None,
+        last_output_age_seconds=last_written(path) if running and page and page.total else None,
         deadline_in_seconds=_deadline(command),
         limit=_limit(command),
         output=None if page is None else output_view(page, running=running),
-        hint=_hint(command, page),
+        hint=_hint(command, page, last_written(path)),
         next=_next(command, page),
     )
 
@@ -99,7 +106,7 @@ def _limit(command: Command) -> Limit | None:
             return None
 
 
-def _hint(command: Command, page: Page | None) -> str | None:
+def _hint(command: Command, page: Page | None, written_ago: float | None) -> str | None:
     match command.outcome:
         case Outcome.SPAWN_FAILED:
             missing = _NOT_FOUND.search(command.message or "")
@@ -113,14 +120,28 @@ def _hint(command: Command, page: Page | None) -> str | None:
             dropped = command.output_dropped or 0
             why = command.message or "the limit of kept output was reached"
             return f"{why}: the last {dropped} bytes were dropped; the program itself went on"
-        case Outcome.TIMED_OUT if page is not None and not page.total:
-            return "it printed nothing before its time was over"
+        case Outcome.FAILED if _lacked_network(command, page):
+            return "no name could be looked up; in the sandbox only network: true gives a network"
+        case Outcome.TIMED_OUT if page is not None:
+            return _progress(command, page, written_ago)
         case Outcome.LOST:
             return "nobody saw its end: its supervisor was killed; it was not run again"
         case None if command.state is CommandState.QUEUED:
             return "waits for the commands before it in this session, or for a free place"
         case _:
             return None
+
+
+def _progress(command: Command, page: Page, written_ago: float | None) -> str | None:
+    """Tell a slow run from a stuck one, as far as its output shows."""
+    if not page.total:
+        return "it printed nothing before its time was over"
+    if written_ago is None or command.ended_at is None:
+        return None
+    quiet = written_ago - (now() - command.ended_at).total_seconds()
+    if quiet < _QUIET_SECONDS:
+        return "it printed to its end: perhaps slow rather than stuck"
+    return f"it had printed nothing for {quiet:.1f} s when its time was over: it may be stuck"
 
 
 def _not_found(found: re.Match[str]) -> str:
@@ -138,20 +159,37 @@ def _next(command: Command, page: Page | None) -> NextCall | None:
             waiting["since"] = page.end
         return {"tool": "command_wait", "arguments": waiting}
     asked = command.request.command
-    again: dict[str, object] = {"session_id": command.session_id, "command": asked}
     match command.outcome:
-        case Outcome.TIMED_OUT:
-            longer = min(command.request.timeout_seconds * _LONGER, _LONGEST_SECONDS)
-            return {"tool": "command_run", "arguments": {**again, "timeout_seconds": longer}}
+        case Outcome.TIMED_OUT if command.request.timeout_seconds < TIMEOUT_LIMIT_SECONDS:
+            longer = min(command.request.timeout_seconds * _LONGER, TIMEOUT_LIMIT_SECONDS)
+            return _again(command, timeout_seconds=_plain(longer))
         case Outcome.LOST:
-            return {"tool": "command_run", "arguments": again}
+            return _again(command)
         case Outcome.FAILED if command.exit_code == 127 and (listed := _written_as_text(asked)):
-            return {"tool": "command_run", "arguments": {**again, "command": listed}}
+            return _again(command, command=listed)
+        case Outcome.FAILED if _lacked_network(command, page):
+            return _again(command, network=True)
         case _ if page is not None and page.omitted:
             cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
             return {"tool": "command_output", "arguments": cut}
         case _:
             return None
+
+
+def _again(command: Command, /, **changes: object) -> NextCall:
+    """Return the call that was made, with changes; what the caller left out stays out."""
+    asked = command.request.model_dump(
+        mode="json", exclude_defaults=True, exclude={"idempotency_key", "wait_seconds"}
+    )
+    return {"tool": "command_run", "arguments": {**asked, **changes}}
+
+
+def _plain(number: float) -> float:
+    return int(number) if number == int(number) else number
+
+
+def _lacked_network(command: Command, page: Page | None) -> bool:
+    return not command.request.network and page is not None and bool(_NO_NAMES.search(page.text))
 
 
 def _written_as_text(asked: str | list[str]) -> list[str] | None:

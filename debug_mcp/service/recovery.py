@@ -1,11 +1,11 @@
-"""After a restart: what servers that are gone left unfinished is brought to a true state.
+"""What servers that are gone left unfinished is brought to a true state.
 
 Running commands are followed again, those that ended meanwhile get their end, and what was claimed
 but never begun is started. Nothing that may have run is run again. Half-made sessions are cleaned
 up; half-closed ones are open again, with their work.
 """
 
-from debug_mcp.models.sessions import SessionState
+from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
@@ -31,7 +31,14 @@ class Recovery:
         self._instance = instance
 
     async def recover(self) -> None:
-        """Adopt every orphan; where two servers try, one gets it."""
+        """Adopt every orphan, now and whenever the scheduler looks around.
+
+        Where two servers try, one gets it.
+        """
+        await self._adopt()
+        self._scheduler.at_each_look(self._adopt)
+
+    async def _adopt(self) -> None:
         for command in await self._commands.begun():
             owner = command.instance or ""
             if not self._instance.lives(owner) and await self._commands.adopt(
@@ -39,10 +46,15 @@ class Recovery:
             ):
                 self._scheduler.resume(command)
         for session in await self._rows.in_state(SessionState.PREPARING, SessionState.CLOSING):
-            if self._instance.lives(session.instance):
-                continue
-            if session.state is SessionState.PREPARING:
-                await self._rows.fail(session.id)
-                await self._sessions.remove_folder(session)
-            else:
-                await self._rows.advance(session.id, SessionState.READY)
+            if not self._instance.lives(session.instance) and await self._rows.adopt(
+                session.id, session.instance, self._instance.id
+            ):
+                await self._set_right(session)
+
+    async def _set_right(self, session: WorkSession) -> None:
+        if session.state is SessionState.CLOSING:
+            await self._rows.advance(session.id, SessionState.READY)
+            return
+        # In this order: a server that dies in between leaves the rest to the next.
+        await self._sessions.remove_folder(session)
+        await self._rows.fail(session.id)

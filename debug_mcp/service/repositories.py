@@ -2,12 +2,13 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import anyio
 
@@ -28,6 +29,10 @@ from debug_mcp.worktrees.mirrors import Mirror, UpstreamHead
 
 LOCK_SECONDS = 50
 _LOCK_PAUSE_SECONDS = 0.05
+_NAME_CHARACTERS = 90  # leaves room for a number
+_FILE = "file://"
+# A URL of another scheme, `host:path`, or one of git's `helper::address`.
+_REMOTE = re.compile(r"(?!file://)(?:[^/]+@[^/]+:|[A-Za-z0-9.+-]+:)")
 
 
 class RepositoryService:
@@ -47,7 +52,7 @@ class RepositoryService:
             ToolFailed: The upstream cannot be read.
         """
         principal.require(Scope.REPOSITORY_WRITE)
-        repository = await self._register(args.url, args.name)
+        repository = await self._register(args.url, args.name, "url")
         await self.refresh(repository)
         repository = await self._store.get(repository.id)
         return RepositoryView(
@@ -86,7 +91,7 @@ class RepositoryService:
                 candidates=names,
             )
         principal.require(Scope.REPOSITORY_WRITE)
-        return await self._register(wanted, None)
+        return await self._register(wanted, None, "repository")
 
     def mirror(self, repository: Repository) -> Mirror:
         """Return the mirror of a repository."""
@@ -151,8 +156,13 @@ class RepositoryService:
         )
         return head
 
-    async def _register(self, url: str, name: str | None) -> Repository:
-        source = await anyio.to_thread.run_sync(_local_source, url)
+    async def _register(self, url: str, name: str | None, field: str) -> Repository:
+        """Return the repository that stands for a URL, under the name that was asked for if any."""
+        source = await anyio.to_thread.run_sync(_local_source, url, field)
+        known = await self._store.all()
+        for repository in known:
+            if repository.name == (name or repository.name) and _same(repository.url, source):
+                return repository
         wanted = Repository(
             id="",
             name=name or _name_of(source),
@@ -161,14 +171,17 @@ class RepositoryService:
             created_at=now(),
         )
         stored = await self._store.register(wanted)
-        if stored.url != wanted.url:
+        if not _same(stored.url, source) and stored.state is RepositoryState.FAILED:
+            # Nothing was ever cloned under this name, so nothing depends on it.
+            await self._store.advance(stored.id, RepositoryState.REMOVED)
+            stored = await self._store.register(wanted)
+        if not _same(stored.url, source):
+            taken = {repository.name for repository in known}
+            free = next(new for new in _numbered(stored.name) if new not in taken)
             raise Conflict(
                 f"the name {stored.name!r} stands for {stored.url}; give this one another name",
                 field="name",
-                next_call={
-                    "tool": "repository_init",
-                    "arguments": {"url": url, "name": f"{stored.name}-2"},
-                },
+                next_call={"tool": "repository_init", "arguments": {"url": url, "name": free}},
             )
         return stored
 
@@ -179,37 +192,57 @@ def _head(repository: Repository) -> Head | None:
     return Head(ref=repository.head_ref, commit=repository.head_commit)
 
 
-def _local_source(url: str) -> Path:
+def _same(url: str, source: Path) -> bool:
+    """Return whether a registered URL is this folder, however either is written."""
+    try:
+        return url == str(source) or Path(url).samefile(source)
+    except OSError:
+        return False
+
+
+def _numbered(name: str) -> Iterator[str]:
+    return (f"{name[:_NAME_CHARACTERS]}-{number}" for number in itertools.count(2))
+
+
+def _local_source(url: str, field: str) -> Path:
     """Return the repository that a path or ``file://`` URL names; a folder inside one will do.
 
     Raises:
         InvalidInput: It is not an absolute path, or there is no repository.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("", "file") or re.match(r"^[^/]+@[^/]+:", url) or "::" in url:
+    if _REMOTE.match(url):
         raise InvalidInput(
-            f"{url!r}: this version registers repositories on this machine only; clone it and "
-            "give the absolute path",
-            field="url",
+            f"{_without_credentials(url)!r}: this version registers repositories on this machine "
+            "only; clone it and give the absolute path",
+            field=field,
         )
-    path = Path(unquote(parts.path) if parts.scheme else url).expanduser()
-    if "\0" in url or not path.is_absolute():
-        raise InvalidInput(f"{url!r} is not an absolute path", field="url")
-    path = Path(os.path.normpath(path))
-    for folder in (path, *path.parents):
-        bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-        if bare or (folder / ".git").exists():
-            return folder
-    raise InvalidInput(
-        f"{path} {'is not in a git repository' if path.exists() else 'does not exist'}",
-        field="url",
-    )
+    try:
+        path = Path(unquote(url[len(_FILE) :]) if url.startswith(_FILE) else url).expanduser()
+        if "\0" in url or not path.is_absolute():
+            raise InvalidInput(f"{url!r} is not an absolute path", field=field)
+        path = Path(os.path.normpath(path))
+        if not path.exists():
+            raise InvalidInput(f"{path} does not exist", field=field)
+        found = next((folder for folder in (path, *path.parents) if _is_repository(folder)), None)
+    except (OSError, RuntimeError) as error:  # no right to look, or a home of nobody
+        raise InvalidInput(f"{url!r} cannot be looked at: {error}", field=field) from error
+    if found is None:
+        raise InvalidInput(f"{path} is not in a git repository", field=field)
+    return found.parent if found.name == ".git" else found
+
+
+def _is_repository(folder: Path) -> bool:
+    bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+    return bare or (folder / ".git").exists()
+
+
+def _without_credentials(url: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", url)
 
 
 def _name_of(source: Path) -> str:
-    base = source.parent.name if source.name == ".git" else source.name.removesuffix(".git")
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-._")
-    return cleaned[:100] or "repository"
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name.removesuffix(".git")).strip("-._")
+    return cleaned[:_NAME_CHARACTERS] or "repository"
 
 
 def _try_lock(fd: int) -> bool:

@@ -5,6 +5,9 @@ What is started goes on under its shim whatever becomes of this server; ``servic
 it back here after a restart.
 """
 
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +37,8 @@ _OUTCOMES = {
 }
 _MESSAGE_BYTES = 500
 
+_log = logging.getLogger(__name__)
+
 
 class Scheduler:
     """Runs the commands of one server."""
@@ -57,18 +62,36 @@ class Scheduler:
         self._tasks = tasks
         self._supervisor = Supervisor()
         self._wake = anyio.Event()
-        self._ends: dict[str, anyio.Event] = {}
+        self._waiting: dict[str, set[anyio.Event]] = {}
+
+    def at_each_look(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Have something done every ``LOOK_SECONDS``."""
+        self._tasks.start_soon(self._look, look)
 
     async def serve(self) -> None:
         """Start whatever may start, now and whenever something changed, until cancelled."""
         while True:
             wake = self._wake
-            command = await self._commands.claim(self._instance, self._settings.running_commands)
+            try:
+                command = await self._commands.claim(
+                    self._instance, self._settings.running_commands
+                )
+            except Exception:  # noqa: BLE001  # disk full, ledger busy: it goes on when that is over
+                _log.warning("the queue cannot be read", exc_info=True)
+                command = None
             if command is not None:
                 self.resume(command)
                 continue
             with anyio.move_on_after(LOOK_SECONDS):
                 await wake.wait()
+
+    async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await anyio.sleep(LOOK_SECONDS)
+            try:
+                await look()
+            except Exception:  # noqa: BLE001  # the next look may do better
+                _log.warning("what other servers left cannot be taken over", exc_info=True)
 
     def wake(self) -> None:
         """Say that something may start now."""
@@ -81,19 +104,29 @@ class Scheduler:
 
     async def wait(self, command: Command, seconds: float) -> Command:
         """Return the command once it has ended, or as it is after some seconds."""
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(seconds), self._bell(command.id) as ended:
             while command.state is not CommandState.FINISHED:
-                ended = self._ends.setdefault(command.id, anyio.Event())
                 command = await self._commands.get(command.id)
-                if command.state is CommandState.FINISHED:
-                    return command
-                # The end of another server's command rings no bell here: look.
-                with anyio.move_on_after(WATCH_SECONDS):
-                    await ended.wait()
-        command = await self._commands.get(command.id)
+                if command.state is not CommandState.FINISHED:
+                    # The end of another server's command rings no bell here: look.
+                    with anyio.move_on_after(WATCH_SECONDS):
+                        await ended.wait()
         if command.state is CommandState.FINISHED:
-            self._ends.pop(command.id, None)
-        return command
+            return command
+        return await self._commands.get(command.id)
+
+    @contextlib.contextmanager
+    def _bell(self, command_id: str) -> Iterator[anyio.Event]:
+        """Yield what rings when a command of this server ends."""
+        bell = anyio.Event()
+        bells = self._waiting.setdefault(command_id, set())
+        bells.add(bell)
+        try:
+            yield bell
+        finally:
+            bells.remove(bell)
+            if not bells:
+                del self._waiting[command_id]
 
     async def cancel(self, command: Command) -> Command:
         """Ask for a command's end; a queued one ends at once. The first end stands."""
@@ -111,29 +144,51 @@ class Scheduler:
 
     async def _run(self, command: Command) -> None:
         """Start a command unless it was, follow it, and store its end."""
-        try:
-            if command.state is CommandState.STARTING:
-                await self._start(command)
-            end = _end(command, await self._supervisor.wait(self.directory(command)))
-            if end.outcome is Outcome.SPAWN_FAILED and not end.message:
-                said = read(self.directory(command) / "output", 0, _MESSAGE_BYTES).text
-                end = replace(end, message=said.strip() or None)
-        except DebugMcpError as error:
-            end = End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=error.message)
-        except Exception as error:  # noqa: BLE001  # one command's fault must not end the queue
-            message = f"the server failed: {type(error).__name__}: {error}"
-            end = End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=message)
-        await self._commands.finish(command.id, end)
+        while True:
+            try:
+                end = await self._start(command) or await self._follow(command)
+                await self._commands.finish(command.id, end)
+                break
+            except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on
+                _log.warning("command %s cannot be followed", command.id, exc_info=True)
+                await anyio.sleep(LOOK_SECONDS)
         self._ended(command.id)
 
-    async def _start(self, command: Command) -> None:
+    async def _start(self, command: Command) -> End | None:
+        """Start what nobody has begun; return its end when it cannot or must not start."""
         directory = self.directory(command)
-        if not has_begun(directory):
-            self._supervisor.start(directory, await self._job(command))
-        await self._commands.started(command.id, now())
+        if command.state is not CommandState.STARTING or has_begun(directory):
+            return None
+        try:
+            job = await self._job(command)
+            if (await self._commands.get(command.id)).cancel_requested:
+                return End(Outcome.CANCELLED, now(), elapsed_seconds=0)
+            self._supervisor.start(directory, job)
+        except DebugMcpError as error:
+            message = error.message
+        except Exception as error:  # noqa: BLE001  # one command's fault must not end the queue
+            message = f"the server failed: {type(error).__name__}: {error}"
+        else:
+            return None
+        return End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=message)
+
+    async def _follow(self, command: Command) -> End:
+        """Wait for the end of what has begun."""
+        directory = self.directory(command)
+        if command.state is CommandState.STARTING:
+            await self._commands.started(command.id, now())
         if (await self._commands.get(command.id)).cancel_requested:
-            # Asked for between the claim and the start, when there was nothing to signal.
+            # Asked for when there was nothing to signal, or by a server that died of it.
             await self._supervisor.cancel(directory)
+        try:
+            seen = await self._supervisor.wait(directory)
+        except (KeyError, ValueError):
+            seen = None  # there is an `exit`, and nobody can tell what it says
+        end = _end(command, seen)
+        if end.outcome is Outcome.SPAWN_FAILED and not end.message:
+            said = read(directory / "output", 0, _MESSAGE_BYTES).text
+            end = replace(end, message=said.strip() or None)
+        return end
 
     async def _job(self, command: Command) -> Job:
         session = await self._sessions.get(command.session_id)
@@ -165,9 +220,8 @@ class Scheduler:
         )
 
     def _ended(self, command_id: str) -> None:
-        event = self._ends.pop(command_id, None)
-        if event is not None:
-            event.set()
+        for bell in self._waiting.get(command_id, ()):
+            bell.set()
         self.wake()
 
 

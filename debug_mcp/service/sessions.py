@@ -2,13 +2,14 @@
 
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import Layout
-from debug_mcp.errors import Conflict, DebugMcpError, NotFound
+from debug_mcp.errors import Conflict, NextCall, NotFound
 from debug_mcp.models.base import now
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import (
@@ -109,17 +110,22 @@ class SessionService:
         """
         session = await self.owned(principal, session_id)
         if session.state is not SessionState.READY:
-            repository = await self._repository_rows.get(session.repository_id)
             why = f" ({session.closed_why})" if session.closed_why else ""
             raise Conflict(
                 f"session {session.id} is {session.state}{why}",
                 field="session_id",
-                next_call={
-                    "tool": "session_create",
-                    "arguments": {"repository": repository.name, "ref": session.base[:12]},
-                },
+                next_call=await self._reopened(session),
             )
         return session
+
+    async def _reopened(self, session: WorkSession) -> NextCall:
+        """Return the call that opens another session where this one ended."""
+        repository = await self._repository_rows.get(session.repository_id)
+        commit = session.base
+        if session.exported_ref is not None:
+            commit = await self._repositories.mirror(repository).commit(session.exported_ref)
+        arguments: dict[str, object] = {"repository": repository.name, "ref": commit[:12]}
+        return {"tool": "session_create", "arguments": arguments}
 
     async def owned(self, principal: Principal, session_id: str) -> WorkSession:
         """Return the principal's session, whatever its state.
@@ -146,6 +152,24 @@ class SessionService:
             lambda: shutil.rmtree(self.folder(session), ignore_errors=True)
         )
 
+    async def renew_git(self, session: WorkSession) -> None:
+        """Give a tree a new git directory, at the commit where it started.
+
+        The files stay as they are. No command of the session may be running.
+        """
+        repository = await self._repository_rows.get(session.repository_id)
+        checkout = await self._checkout(session, repository, "HEAD")
+
+        def replace() -> None:
+            damaged = checkout.tree / ".git"
+            if damaged.is_symlink() or damaged.exists():
+                # Out of the tree, by its name alone: it may be a link to anywhere.
+                damaged.rename(Path(tempfile.mkdtemp(dir=self.folder(session))) / "damaged-git")
+            checkouts.lay_out(checkout)
+
+        await anyio.to_thread.run_sync(replace)
+        await checkouts.note_files(self._confinement.git_in(session))
+
     async def _prepare(
         self,
         session: WorkSession,
@@ -158,9 +182,10 @@ class SessionService:
             await self._check_out(session, repository, upstream)
             run = self._confinement.git_in(session)
             numbers = None if patch is None else await patches.apply(run, patch)
-        except DebugMcpError:
-            await self._store.fail(session.id)
-            await self.remove_folder(session)
+        except BaseException:  # a cancelled call leaves nothing behind either
+            with anyio.CancelScope(shield=True):
+                await self.remove_folder(session)
+                await self._store.fail(session.id)
             raise
         await self._store.advance(session.id, SessionState.READY)
         return numbers
@@ -168,17 +193,8 @@ class SessionService:
     async def _check_out(
         self, session: WorkSession, repository: Repository, upstream: UpstreamHead
     ) -> None:
-        mirror = self._repositories.mirror(repository)
         folders = self._confinement.folders(session)
-        checkout = Checkout(
-            tree=folders.tree,
-            objects=mirror.objects,
-            branch=f"debug-mcp/{session.id}",
-            commit=session.base,
-            refs=await mirror.refs(),
-            upstream_head=None if upstream.ref == "HEAD" else upstream.ref,
-            identity=await self._identity(),
-        )
+        checkout = await self._checkout(session, repository, upstream.ref)
 
         def lay_out() -> None:
             for folder in (folders.tree, folders.home, folders.temporary):
@@ -188,11 +204,26 @@ class SessionService:
         await anyio.to_thread.run_sync(lay_out)
         await checkouts.fill(self._confinement.git_in(session))
 
-    async def _identity(self) -> Identity:
-        """Return who the person's git says they are; commits are made in their name."""
+    async def _checkout(
+        self, session: WorkSession, repository: Repository, upstream_ref: str
+    ) -> Checkout:
+        mirror = self._repositories.mirror(repository)
+        return Checkout(
+            tree=self._confinement.folders(session).tree,
+            objects=mirror.objects,
+            branch=f"debug-mcp/{session.id}",
+            commit=session.base,
+            refs=await mirror.refs(),
+            upstream_head=None if upstream_ref == "HEAD" else upstream_ref,
+            identity=await self._identity(repository),
+        )
+
+    async def _identity(self, repository: Repository) -> Identity:
+        """Return who the person is in their repository; commits are made in their name."""
 
         async def setting(name: str, default: str) -> str:
-            found = await self._confinement.host_git(GitCall(("config", "--get", name)))
+            call = GitCall(("-C", repository.url, "config", "--get", name))
+            found = await self._confinement.host_git(call)
             return found.output.decode("utf-8", "replace").strip() or default
 
         return Identity(
@@ -219,6 +250,10 @@ class SessionService:
             patch = PatchView(
                 digest=session.patch_digest, files=list(numbers.files), lines=numbers.lines
             )
+        run: NextCall = {
+            "tool": "command_run",
+            "arguments": {"session_id": session.id, "command": tests or "ls"},
+        }
         view = SessionView(
             session_id=session.id,
             state=session.state,
@@ -228,10 +263,7 @@ class SessionService:
             patch=patch,
             isolation=session.isolation,
             project=ProjectView(tests=tests) if tests else None,
-            next={
-                "tool": "command_run",
-                "arguments": {"session_id": session.id, "command": tests or "ls"},
-            },
+            next=run if session.state is SessionState.READY else await self._reopened(session),
         )
         if real:
             paths = PathsView(workspace=str(folders.tree), home=str(folders.home))

@@ -1,29 +1,48 @@
 """Rows of commands: the queue and the ledger."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import aiosqlite
 
-from debug_mcp.errors import Busy
+from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
+from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.idempotency import Request, recall, remember
 from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
 
-# The next of each session that has nothing going on, oldest session-head first.
+# The next of each session that has nothing going on, oldest session-head first. Whatever looks for
+# what is going on says state <> 'finished' as the partial index does, or it would read all.
 _NEXT = """
 SELECT head.id FROM commands AS head
-WHERE head.state = 'queued'
+WHERE head.state <> 'finished' AND head.state = 'queued'
   AND NOT EXISTS (
     SELECT 1 FROM commands AS other
     WHERE other.session_id = head.session_id AND other.state <> 'finished'
       AND (other.state <> 'queued' OR (other.accepted_at, other.id) < (head.accepted_at, head.id))
   )
-  AND (SELECT count(*) FROM commands WHERE state IN ('starting', 'running')) < ?
+  AND (SELECT count(*) FROM commands WHERE state <> 'finished' AND state <> 'queued') < ?
 ORDER BY head.accepted_at, head.id LIMIT 1
 """
+_QUEUE = """
+SELECT count(*) FILTER (WHERE state = 'queued') AS waiting, max(accepted_at) AS newest
+FROM commands WHERE session_id = ? AND state <> 'finished'
+"""
+_UNFINISHED = """
+SELECT * FROM commands WHERE session_id = ? AND state <> 'finished' ORDER BY accepted_at, id
+"""
+_BEGUN = """
+SELECT * FROM commands WHERE state <> 'finished' AND state <> 'queued' ORDER BY accepted_at, id
+"""
+_COUNTS = """
+SELECT count(*) FILTER (WHERE state = 'queued') AS waiting,
+    count(*) FILTER (WHERE state <> 'queued') AS begun
+FROM commands WHERE state <> 'finished'
+"""
+_OWNED = "SELECT * FROM commands WHERE id = ? AND principal = ?"
+_RECENT = "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,8 @@ class Commands:
 
         Raises:
             Busy: The session's queue is full.
-            Conflict: The idempotency key was used with other arguments.
+            Conflict: The session is not ready any more, or the idempotency key was used with other
+                arguments.
         """
 
         async def unit(connection: aiosqlite.Connection) -> tuple[Command, bool]:
@@ -65,17 +85,13 @@ class Commands:
                     "SELECT * FROM commands WHERE id = ?", (known,)
                 )
                 return _command(next(iter(rows))), False
-            queued = await connection.execute_fetchall(
-                "SELECT count(*) FROM commands WHERE session_id = ? AND state = 'queued'",
-                (command.session_id,),
+            newest = await _admit(connection, command.session_id, queue_limit)
+            stored = replace(
+                command,
+                id=await fresh_id(connection, "commands", "c"),
+                # First accepted, first run, also when the clock was set back in between.
+                accepted_at=max(command.accepted_at, newest + timedelta(microseconds=1)),
             )
-            waiting = next(iter(queued))[0]
-            if waiting >= queue_limit:
-                raise Busy(
-                    f"{waiting} commands are queued in this session; the limit is {queue_limit}",
-                    retry_after_seconds=5,
-                )
-            stored = replace(command, id=await fresh_id(connection, "commands", "c"))
             await insert(
                 connection,
                 "commands",
@@ -185,9 +201,7 @@ class Commands:
 
     async def owned(self, command_id: str, principal: str) -> Command | None:
         """Return the principal's command of this id, or None."""
-        row = await self._database.read_one(
-            "SELECT * FROM commands WHERE id = ? AND principal = ?", (command_id, principal)
-        )
+        row = await self._database.read_one(_OWNED, (command_id, principal))
         return None if row is None else _command(row)
 
     async def get(self, command_id: str) -> Command:
@@ -197,36 +211,42 @@ class Commands:
 
     async def recent_ids(self, principal: str) -> list[str]:
         """Return the ids of the principal's newest commands, at most 20."""
-        rows = await self._database.read(
-            "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20",
-            (principal,),
-        )
+        rows = await self._database.read(_RECENT, (principal,))
         return [row["id"] for row in rows]
 
     async def unfinished(self, session_id: str) -> list[Command]:
         """Return the commands of a session that have not ended, in their order."""
-        rows = await self._database.read(
-            "SELECT * FROM commands WHERE session_id = ? AND state <> 'finished' "
-            "ORDER BY accepted_at, id",
-            (session_id,),
-        )
-        return [_command(row) for row in rows]
+        return [_command(row) for row in await self._database.read(_UNFINISHED, (session_id,))]
 
     async def begun(self) -> list[Command]:
         """Return every command that some server has begun and nobody has ended."""
-        rows = await self._database.read(
-            "SELECT * FROM commands WHERE state IN ('starting', 'running') ORDER BY accepted_at"
-        )
-        return [_command(row) for row in rows]
+        return [_command(row) for row in await self._database.read(_BEGUN)]
 
     async def count_unfinished(self) -> tuple[int, int]:
         """Return how many are queued, and how many are starting or running."""
-        rows = await self._database.read(
-            "SELECT state = 'queued' AS waits, count(*) AS number FROM commands "
-            "WHERE state <> 'finished' GROUP BY waits"
+        [row] = await self._database.read(_COUNTS)
+        return row["waiting"], row["begun"]
+
+
+async def _admit(connection: aiosqlite.Connection, session_id: str, limit: int) -> datetime:
+    """Return when the newest unfinished command was accepted, if there is room for another.
+
+    Raises:
+        Busy: The session's queue is full.
+        Conflict: The session is not ready: it began to close after its caller had looked.
+    """
+    [session] = await connection.execute_fetchall(
+        "SELECT state FROM sessions WHERE id = ?", (session_id,)
+    )
+    if session["state"] != SessionState.READY:
+        raise Conflict(f"session {session_id} is {session['state']}", field="session_id")
+    [queue] = await connection.execute_fetchall(_QUEUE, (session_id,))
+    if queue["waiting"] >= limit:
+        raise Busy(
+            f"{queue['waiting']} commands are queued in this session; the limit is {limit}",
+            retry_after_seconds=5,
         )
-        counts = {bool(row["waits"]): int(row["number"]) for row in rows}
-        return counts.get(True, 0), counts.get(False, 0)
+    return moment(queue["newest"] or 0)
 
 
 def _command(row: Row) -> Command:

@@ -112,7 +112,7 @@ class Database:
             await self._commit(group)
         except Exception as error:  # noqa: BLE001  # it is raised again in every caller
             # A rollback that fails too leaves the next group's BEGIN to say so.
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(Exception):
                 await self._writer.rollback()
             for member in group:
                 member.error = member.error or error

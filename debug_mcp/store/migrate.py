@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from importlib import resources
 from pathlib import Path
@@ -16,8 +17,11 @@ from pathlib import Path
 import aiosqlite
 import anyio
 
-from debug_mcp.errors import Conflict
-from debug_mcp.store.database import connect
+from debug_mcp.errors import Conflict, Unavailable
+from debug_mcp.store.database import close, connect
+
+# Another server that starts just now looks at the file alone, too: try again before blaming it.
+ATTEMPTS = 3
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -38,47 +42,67 @@ async def schema_of(path: Path) -> AsyncIterator[None]:
     Raises:
         Conflict: The file's schema is newer than this program, or another running server would
             have it changed under its feet.
+        Unavailable: The file is not a database.
     """
     lock = os.open(path.parent / "schema.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        connection = await connect(path)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except BlockingIOError:
-            # Others run, or one is migrating: then this waits until it is done.
-            await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_SH)
-            alone = False
-        await _migrate(path, alone=alone)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+            await _hold(lock, connection, path.parent)
+        except sqlite3.DatabaseError as error:
+            raise Unavailable(f"{path} cannot be used: {error}") from error
+        finally:
+            await close(connection)
         yield
     finally:
         os.close(lock)
 
 
-async def _migrate(path: Path, *, alone: bool) -> None:
+async def _hold(lock: int, connection: aiosqlite.Connection, folder: Path) -> None:
+    """Return with a shared lock on the newest schema."""
+    for _ in range(ATTEMPTS):
+        if _lock(lock, fcntl.LOCK_EX):
+            await _migrate(connection, folder)
+        # Giving up an exclusive lock for a shared one lets go of it in between: look again.
+        if not _lock(lock, fcntl.LOCK_SH):
+            # One is migrating; it is done in a moment.
+            await anyio.to_thread.run_sync(fcntl.flock, lock, fcntl.LOCK_SH)
+        if not await _pending(connection, folder):
+            return
+    raise Conflict(
+        f"the data directory {folder} is in use by an older debug-mcp, and its schema must be "
+        "changed for this one: end the other, or use another --data-dir"
+    )
+
+
+def _lock(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _migrate(connection: aiosqlite.Connection, folder: Path) -> None:
+    """Run what the file has not seen; each migration is stored whole or not at all."""
+    for number, sql in await _pending(connection, folder):
+        if number == 1:
+            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+        await connection.executescript(
+            f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
+        )
+
+
+async def _pending(connection: aiosqlite.Connection, folder: Path) -> list[tuple[int, str]]:
     known = migrations()
     newest = known[-1][0]
-    connection = await connect(path)
-    try:
-        version = await schema_version(connection)
-        if version > newest:
-            raise Conflict(
-                f"the data directory {path.parent} has schema {version}, and this debug-mcp knows "
-                f"only {newest}: use the newer debug-mcp that wrote it, or another --data-dir"
-            )
-        if version < newest and not alone:
-            raise Conflict(
-                f"the data directory {path.parent} is in use by an older debug-mcp, and its schema "
-                "must be changed for this one: end the other, or use another --data-dir"
-            )
-        if version == 0:
-            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-        for number, sql in known[version:]:
-            await connection.executescript(
-                f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
-    finally:
-        await connection.close()
+    version = await schema_version(connection)
+    if version > newest:
+        raise Conflict(
+            f"the data directory {folder} has schema {version}, and this debug-mcp knows only "
+            f"{newest}: use the newer debug-mcp that wrote it, or another --data-dir"
+        )
+    return known[version:]
 
 
 async def schema_version(connection: aiosqlite.Connection) -> int:

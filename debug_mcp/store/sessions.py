@@ -87,16 +87,34 @@ class Sessions:
         """Give up a session that could not be prepared; its idempotency key is free again."""
 
         async def unit(connection: aiosqlite.Connection) -> None:
-            await advance(
+            if await advance(
                 connection,
                 "sessions",
                 session_id,
                 sources(SESSION, SessionState.FAILED),
                 {"state": SessionState.FAILED},
-            )
-            await forget(connection, session_id)
+            ):
+                await forget(connection, session_id)
 
         await self._database.write(unit)
+
+    async def adopt(self, session_id: str, from_instance: str, instance: str) -> bool:
+        """Take over what a server that is gone left half-made or half-closed.
+
+        Returns whether nobody else did: only one may set right what is wrong.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> bool:
+            cursor = await connection.execute(
+                "UPDATE sessions SET instance = ? "
+                "WHERE id = ? AND instance = ? AND state IN ('preparing', 'closing')",
+                (instance, session_id, from_instance),
+            )
+            adopted = cursor.rowcount == 1
+            await cursor.close()
+            return adopted
+
+        return await self._database.write(unit)
 
     async def note_export(self, session_id: str, ref: str) -> None:
         """Store which ref of the mirror holds the session's work."""

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from debug_mcp.worktrees.git import Run, git
 
-# What test runs leave behind, so that it does not end up in anybody's branch.
-_EXCLUDED = ("__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/")
+# What set-up and test runs leave behind, so that it does not end up in anybody's branch.
+_EXCLUDED = (
+    "__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/",
+    ".tox/", ".nox/", ".venv/", "*.egg-info/", ".coverage", "node_modules/",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,11 @@ def lay_out(checkout: Checkout) -> None:
         (folder / "shallow").write_bytes(shallow.read_bytes())
 
 
+async def note_files(run: Run) -> None:
+    """Fill the index of a git directory that was laid out around files that are there."""
+    await git(run, "read-tree", "HEAD")
+
+
 async def fill(run: Run) -> None:
     """Write the files of the commit into a tree that was laid out.
 
@@ -71,21 +79,25 @@ async def fill(run: Run) -> None:
 def _packed_refs(refs: list[tuple[str, str]]) -> bytes:
     """Return the upstream's branches as ``origin/*``, and its tags."""
     renamed = sorted(
-        (name.replace("refs/heads/", "refs/remotes/origin/", 1), oid) for name, oid in refs
-    )
-    lines = ["# pack-refs with: sorted", *(f"{oid} {name}" for name, oid in renamed)]
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+        (name.replace("refs/heads/", "refs/remotes/origin/", 1).encode("utf-8", "surrogateescape"),
+         oid.encode("ascii"))
+        for name, oid in refs
+    )  # fmt: skip
+    lines = [b"# pack-refs with: sorted", *(b"%b %b" % (oid, name) for name, oid in renamed)]
+    return b"".join(b"%b\n" % line for line in lines)
 
 
 def _config(identity: Identity) -> str:
     return (
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
         "\tlogallrefupdates = true\n"
+        # So that `git switch NAME` finds the upstream's branches; there is nothing to fetch from.
+        '[remote "origin"]\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
         f"[user]\n\tname = {_quoted(identity.name)}\n\temail = {_quoted(identity.email)}\n"
     )
 
 
 def _quoted(value: str) -> str:
     """Return a value that git's configuration reads back as it is."""
-    plain = "".join(character for character in value if character.isprintable())
+    plain = "".join(character for character in value if character.isprintable()) or "unknown"
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -66,9 +66,14 @@ _SCRUBBED = {
     "GIT_EDITOR": "/bin/false",
 }
 
+REF_CHARACTERS = 250
+# What `git check-ref-format` allows, without what starts like an option or could hide in a listing.
 _REF = re.compile(
-    r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)|/$|\.$|/\.))[A-Za-z0-9][A-Za-z0-9._/+@-]{0,249}"
+    r"(?!-|\.|/|@$|HEAD$)"
+    r"(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)|[/.]$))"
+    rf"[^\x00-\x20\x7f-\xa0~^:?*\[\\\u2028\u2029]{{1,{REF_CHARACTERS}}}"
 )
+_SHOWN = 80
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -113,8 +118,9 @@ async def git(run: Run, *arguments: str, stdin: bytes = b"") -> bytes:
     """
     result = await run(GitCall(arguments, stdin))
     if result.exit_code != 0:
+        verb = next((word for word in arguments if not word.startswith("-")), "")
         raise ToolFailed(
-            f"git {arguments[0] if arguments else ''} failed: {plain(result.message)}",
+            f"git {verb} failed: {plain(result.message) or 'it did not say why'}",
             exit_code=result.exit_code,
         )
     return result.output
@@ -159,8 +165,8 @@ def check_ref(ref: str, field: str) -> str:
     """
     if not _REF.fullmatch(ref):
         raise InvalidInput(
-            f"{ref!r} is not a branch, tag or commit id: letters, digits and ._/+@- only, "
-            "not starting with a dash and without '..'",
+            f"{_short(ref)} cannot be the name of a branch, tag or commit: no expression (HEAD~1, "
+            "a..b, x@{1}), no space, not starting with a dash",
             field=field,
         )
     return ref
@@ -176,3 +182,7 @@ def parse_commit(output: bytes) -> str:
     if not _COMMIT.fullmatch(text):
         raise ToolFailed(f"git printed {text[:80]!r} where a commit id was expected")
     return text
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OURS = "refs/debug-mcp"
 UPSTREAM_HEAD = f"{OURS}/upstream-head"
+_SYMREF = "ref: refs/heads/"
 # Borrowers break when objects vanish.
 _SETTINGS = {"gc.auto": "0", "gc.pruneExpire": "never", "core.logAllRefUpdates": "false"}
 
@@ -63,15 +64,16 @@ class Mirror:
             InvalidInput: The upstream has no commit.
         """
         listing = await self._git("ls-remote", "--symref", "--end-of-options", "origin", "HEAD")
-        head = _parse_head(listing.decode("utf-8", "surrogateescape"))
+        ref = _parse_head(listing.decode("utf-8", "surrogateescape"))
         await self._git(
             "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
             "--no-auto-maintenance", "--no-recurse-submodules", "--end-of-options", "origin",
             "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{UPSTREAM_HEAD}",
         )  # fmt: skip
-        if head.ref != "HEAD":
-            await self._git("symbolic-ref", "HEAD", f"refs/heads/{head.ref}")
-        return head
+        if ref != "HEAD":
+            await self._git("symbolic-ref", "HEAD", f"refs/heads/{ref}")
+        # Asked of the mirror: the upstream may have moved between the listing and the fetch.
+        return UpstreamHead(ref, await self.commit(UPSTREAM_HEAD))
 
     async def branches(self) -> list[str]:
         """Return the names of the upstream's branches, sorted."""
@@ -84,7 +86,9 @@ class Mirror:
             InvalidInput: The name could not be one of these.
             NotFound: There is no such ref; the candidates are the branches and newest tags.
         """
-        name = UPSTREAM_HEAD if ref == "HEAD" else check_ref(ref, "ref")
+        if ref == "HEAD":
+            return await self.commit(UPSTREAM_HEAD)
+        name = check_ref(ref, "ref")
         commit = await anyio.to_thread.run_sync(lambda: self._refs.resolve(name))
         if commit is None:
             raise NotFound(
@@ -99,21 +103,39 @@ class Mirror:
         output = await self._git(
             "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags"
         )
-        lines = output.decode("utf-8", "surrogateescape").splitlines()
-        return sorted((name, oid) for name, _, oid in (line.partition(" ") for line in lines))
+        lines = output.decode("utf-8", "surrogateescape").split("\n")
+        return sorted(
+            (name, oid) for name, _, oid in (line.partition(" ") for line in lines if line)
+        )
 
-    async def import_bundle(self, bundle: Path, ref: str) -> str:
+    async def import_bundle(self, bundle: Path, base: str, ref: str) -> str:
         """Take the HEAD of a bundle that a session made as ``ref``; return its commit.
+
+        Args:
+            bundle: Commits on top of ``base`` and what came before it.
+            base: A commit of ours. It gets a ref while git takes only what it can reach: the
+                upstream may have rewritten its history since the session started there.
+            ref: One of our own; it is moved, whatever it names.
 
         Raises:
             ToolFailed: The bundle is damaged, or misses commits that we do not have either.
         """
+        await self._git("update-ref", f"{OURS}/bases/{base}", base)
         await self._git(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
             "--no-recurse-submodules", "--end-of-options", str(bundle), f"+HEAD:{ref}",
         )  # fmt: skip
-        output = await self._git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
-        return parse_commit(output)
+        return await self.commit(ref)
+
+    async def commit(self, ref: str) -> str:
+        """Return the commit of a ref, given by its full name; one of our own is meant.
+
+        Raises:
+            ToolFailed: There is no such ref.
+        """
+        return parse_commit(
+            await self._git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+        )
 
     @property
     def _refs(self) -> "Refs":
@@ -126,16 +148,15 @@ class Mirror:
         return await git(self._run, f"--git-dir={self.path}", *arguments)
 
 
-def _parse_head(listing: str) -> UpstreamHead:
-    ref, commit = "HEAD", None
-    for line in listing.splitlines():
-        value, _, name = line.partition("\t")
-        if name != "HEAD":
-            continue
-        if value.startswith("ref: refs/heads/"):
-            ref = value.removeprefix("ref: refs/heads/")
-        else:
-            commit = value
-    if commit is None:
-        raise InvalidInput("the upstream has no commit that its HEAD names", field="url")
-    return UpstreamHead(ref, commit)
+def _parse_head(listing: str) -> str:
+    """Return the branch that an upstream's HEAD stands on, or ``HEAD`` when it is on none."""
+    lines = [line.partition("\t") for line in listing.split("\n")]
+    values = [value for value, _, name in lines if name == "HEAD"]
+    if not values:
+        raise InvalidInput(
+            "the upstream has no commit that its HEAD names: make one there, or check out a branch "
+            "that has one",
+            field="url",
+        )
+    branches = [value.removeprefix(_SYMREF) for value in values if value.startswith(_SYMREF)]
+    return branches[0] if branches else "HEAD"

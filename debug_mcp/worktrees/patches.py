@@ -10,7 +10,8 @@ from debug_mcp.worktrees.git import GitCall, Run, git, plain
 DIGEST_CHARACTERS = 12
 
 _FAILED = re.compile(r"patch failed: (?P<file>.+):(?P<line>\d+)")
-_MISSING = re.compile(r"error: (?P<file>.+): (?P<why>No such file or directory|does not exist in)")
+_MISSING = re.compile(r"error: (?P<file>.+): (?:No such file or directory|does not exist in)")
+_OUTSIDE = re.compile(r"error: (?:invalid path '(?P<file>.+)'|.*beyond a symbolic link)")
 _CORRUPT = re.compile(r"corrupt patch at line (?P<line>\d+)")
 
 
@@ -47,6 +48,8 @@ async def apply(run: Run, patch: str) -> Numbers:
         InvalidInput: It is not a patch.
     """
     data = (patch if patch.endswith("\n") else f"{patch}\n").encode("utf-8", "surrogateescape")
+    if not patch.strip():
+        raise InvalidInput("the patch is empty; leave it out to start without one", field="patch")
     result = await run(GitCall(("apply", "--numstat", "-z", "-"), data))
     if result.exit_code != 0:
         raise _unreadable(result.message)
@@ -89,7 +92,12 @@ def _unreadable(message: str) -> InvalidInput:
     )
 
 
-def _refused(message: str) -> Conflict:
+def _refused(message: str) -> Conflict | InvalidInput:
+    if _OUTSIDE.search(message):
+        return InvalidInput(
+            f"the patch leads out of the tree: {plain(message)}; nothing was changed",
+            field="patch",
+        )
     failed = _FAILED.search(message)
     if failed:
         return Conflict(

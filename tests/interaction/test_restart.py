@@ -139,6 +139,27 @@ async def test_a_command_goes_on_when_its_server_is_killed_and_the_next_server_h
         assert (behind["outcome"], behind["output"]["text"]) == ("succeeded", "next\n")
 
 
+async def test_every_byte_is_there_although_the_server_was_killed_in_between(
+    settings: Settings, upstream: Upstream, tree: Tree
+) -> None:
+    with server(settings) as first:
+        session, command = await begin(first, upstream, tree, f"seq 50000; {GATED}; true")
+        first.process.send_signal(signal.SIGKILL)
+    with server(settings) as second:
+        tree.file(session, "go").touch()
+        ended = second.call("command_wait", command_id=command)
+        expected = "".join(f"{number}\n" for number in range(1, 50_001)) + "went on\n"
+        assert ended["output"]["total_bytes"] == len(expected)
+        found, offset = "", 0
+        while offset < len(expected):
+            page = second.call(
+                "command_output", command_id=command, mode="range", offset=offset, length=40_000
+            )["output"]
+            found += page["text"]
+            offset = page.get("next_offset", len(expected))
+        assert found == expected
+
+
 async def test_a_command_that_ended_while_no_server_lived_gets_its_end(
     settings: Settings, upstream: Upstream, tree: Tree
 ) -> None:
@@ -188,13 +209,36 @@ async def test_a_command_of_one_server_is_waited_for_and_cancelled_through_anoth
 ) -> None:
     with server(settings) as first, server(settings) as second:
         session, one = await begin(first, upstream, tree)
-        other = first.call("command_run", session_id=session, command="sleep 600", wait_seconds=0)
-        assert second.call("command_cancel", command_id=other["command_id"])["outcome"] == (
+        queued = first.call("command_run", session_id=session, command="touch x", wait_seconds=0)
+        assert second.call("command_cancel", command_id=queued["command_id"])["outcome"] == (
             "cancelled"
         )
         tree.file(session, "go").touch()
-        assert second.call("command_wait", command_id=one)["exit_code"] == 5
-        assert first.call("command_wait", command_id=one)["exit_code"] == 5
+        for each in (second, first):
+            ended = each.call("command_wait", command_id=one)
+            assert (ended["exit_code"], ended["output"]["text"]) == (5, "went on\n")
+        assert not tree.file(session, "x").exists()
+
+        tree.file(session, "go").unlink()
+        tree.file(session, "started").unlink()
+        other = first.call("command_run", session_id=session, command=GATED, wait_seconds=0)
+        await appears(tree.file(session, "started"))
+        for each in (second, first):
+            ended = each.call("command_cancel", command_id=other["command_id"])
+            assert (ended["state"], ended["outcome"]) == ("finished", "cancelled")
+
+
+async def test_a_server_takes_over_when_another_beside_it_is_killed(
+    settings: Settings, upstream: Upstream, tree: Tree
+) -> None:
+    with server(settings) as first, server(settings) as second:
+        session, command = await begin(first, upstream, tree)
+        behind = first.call("command_run", session_id=session, command="echo next", wait_seconds=0)
+        first.process.send_signal(signal.SIGKILL)
+        tree.file(session, "go").touch()
+        assert second.call("command_wait", command_id=command)["exit_code"] == 5
+        after = second.call("command_wait", command_id=behind["command_id"])
+        assert after["output"]["text"] == "next\n"
 
 
 @pytest.mark.parametrize("how", ["end of input", "SIGTERM", "SIGINT"])

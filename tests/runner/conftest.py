@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy
@@ -46,6 +47,23 @@ def make_sandbox(policy: IsolationPolicy, data_dir: Path) -> Sandbox:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     toolchains = find_toolchains(path, Path.home())
     return Sandbox(choose_boundary(policy), toolchains, data_dir)
+
+
+only_bwrap = pytest.mark.parametrize(
+    "sandbox",
+    [pytest.param(IsolationPolicy.REQUIRE_BWRAP, marks=pytest.mark.bwrap, id="bwrap")],
+    indirect=True,
+)
+only_none = pytest.mark.parametrize(
+    "sandbox", [pytest.param(IsolationPolicy.NONE, id="none")], indirect=True
+)
+
+
+async def appears(path: Path) -> None:
+    """Wait for a file that a process writes."""
+    with anyio.fail_after(20):
+        while not path.exists():
+            await anyio.sleep(0.01)
 
 
 class Runs:

@@ -1,11 +1,15 @@
 """Short programs whose whole output the server needs."""
 
+import os
+import signal
+from pathlib import Path
+
 import anyio
 import pytest
 
 from debug_mcp.errors import ToolFailed
 from debug_mcp.runner.capture import capture
-from tests.runner.conftest import Runs
+from tests.runner.conftest import Runs, appears, only_none
 
 pytestmark = pytest.mark.anyio
 
@@ -59,11 +63,34 @@ async def test_a_cancelled_caller_leaves_no_process(runs: Runs) -> None:
 
 
 async def test_a_program_that_cannot_be_started_is_named(runs: Runs) -> None:
-    program = runs.program(["no-such-program"], supervised=False)
-    if runs.sandbox.boundary.bwrap is None:
-        with pytest.raises(ToolFailed, match="no-such-program could not be started"):
-            await capture(program)
-    else:
-        captured = await capture(program)
-        assert captured.exit_code != 0
-        assert "no-such-program" in captured.message
+    with pytest.raises(ToolFailed, match="no-such-program could not be started"):
+        await capture(runs.program(["no-such-program"], supervised=False))
+
+
+async def test_an_exit_code_of_one_is_the_programs_own(runs: Runs) -> None:
+    captured = await capture(runs.program("echo differs >&2; exit 1", supervised=False))
+    assert (captured.exit_code, captured.message) == (1, "differs")
+
+
+async def test_what_it_says_on_standard_error_is_read_to_the_end_and_cut(runs: Runs) -> None:
+    noise = "head -c 1000000 /dev/zero >&2; echo done"
+    captured = await capture(runs.program(noise, supervised=False))
+    assert captured.output == b"done\n"
+    assert captured.errors == bytes(1 << 16)
+
+
+@only_none
+async def test_what_a_program_left_in_the_background_is_not_waited_for(runs: Runs) -> None:
+    with anyio.fail_after(20):
+        captured = await capture(runs.program("sleep 600 & echo $!", supervised=False))
+    os.kill(int(captured.output), signal.SIGKILL)
+
+
+async def test_a_call_given_up_in_the_middle_of_its_input_leaves_nothing_open(runs: Runs) -> None:
+    reads_nothing = "mkfifo gate; touch started; read line <gate"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(capture, runs.program(reads_nothing, supervised=False), bytes(50_000_000))
+        await appears(runs.folders.tree / "started")
+        tasks.cancel_scope.cancel()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

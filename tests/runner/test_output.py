@@ -30,6 +30,26 @@ def test_pages_that_follow_each_other_lose_and_double_nothing(text: str, length:
         assert "".join(pieces) == text
 
 
+@given(
+    data=st.lists(st.sampled_from(b"a\x80\xbf\xc3\xe2\xf0\xff"), min_size=5).map(bytes),
+    length=st.integers(4, 9),
+)
+def test_bytes_that_are_no_text_are_paged_as_if_they_were_read_at_once(
+    data: bytes, length: int
+) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        path = Path(file.name)
+        path.write_bytes(data)
+        pieces, offset = [], 0
+        while offset < len(data):
+            page = read(path, offset, length)
+            assert (page.start, page.total) == (offset, len(data))
+            assert page.end > page.start
+            pieces.append(page.text)
+            offset = page.end
+        assert "".join(pieces) == data.decode("utf-8", "replace")
+
+
 @given(data=st.binary(), offset=st.integers(0, 300), length=st.integers(1, 300))
 def test_any_bytes_can_be_read_from_anywhere(data: bytes, offset: int, length: int) -> None:
     with tempfile.NamedTemporaryFile() as file:
@@ -37,6 +57,20 @@ def test_any_bytes_can_be_read_from_anywhere(data: bytes, offset: int, length: i
         path.write_bytes(data)
         page = read(path, offset, length)
         assert page.start <= page.end <= page.total == len(data)
+
+
+@given(text=st.text(), cuts=st.lists(st.integers(0, 200)))
+def test_what_is_followed_while_it_grows_is_the_same_text(text: str, cuts: list[int]) -> None:
+    data = text.encode()
+    with tempfile.NamedTemporaryFile() as file:
+        path = Path(file.name)
+        pieces, offset = [], 0
+        for written in (*sorted(cuts), len(data)):
+            path.write_bytes(data[:written])
+            page = excerpt(path, 1000, since=offset, growing=True)
+            pieces.append(page.text)
+            offset = page.end
+        assert "".join(pieces) == text
 
 
 def test_short_output_is_shown_whole(path: Path) -> None:
@@ -63,6 +97,12 @@ def test_only_what_came_since_an_offset_is_shown(path: Path) -> None:
     path.write_text("old\nnew\n")
     assert excerpt(path, 100, since=4).text == "new\n"
     assert excerpt(path, 100, since=400).text == ""
+
+
+def test_an_unfinished_character_is_shown_once_nothing_more_can_come(path: Path) -> None:
+    path.write_bytes(b"caf\xc3")
+    assert excerpt(path, 100, growing=True).text == "caf"
+    assert excerpt(path, 100).text == "caf\N{REPLACEMENT CHARACTER}"
 
 
 def test_the_tail_begins_at_a_whole_character(path: Path) -> None:

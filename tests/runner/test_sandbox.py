@@ -1,7 +1,9 @@
 """What a command can reach, and what it cannot."""
 
 import os
+import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,10 @@ from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner import sandbox as sandbox_module
 from debug_mcp.runner.sandbox import Sandbox, choose_boundary
-from tests.runner.conftest import Runs
+from debug_mcp.runner.toolchains import Toolchains
+from tests.runner.conftest import Runs, only_bwrap
 
 pytestmark = pytest.mark.anyio
-
-only_bwrap = pytest.mark.parametrize(
-    "sandbox",
-    [pytest.param(IsolationPolicy.REQUIRE_BWRAP, marks=pytest.mark.bwrap, id="bwrap")],
-    indirect=True,
-)
 
 
 async def test_a_command_works_in_the_tree_and_has_a_home_and_a_temporary_folder(
@@ -102,24 +99,94 @@ async def test_the_hosts_network_is_reached_only_where_it_was_granted(
 
 
 @only_bwrap
+async def test_the_settings_of_the_kernel_cannot_be_written(runs: Runs) -> None:
+    # Root needs no capability to write them, so they have to be mounted read-only.
+    _, mounts = await runs.run("cat /proc/self/mountinfo")
+    assert b" /proc/sys ro," in mounts
+    _, writable = await runs.run("find /proc/sys -type f -writable")
+    assert writable == b""
+
+
+def with_toolchains(runs: Runs, *folders: Path) -> Runs:
+    """Return runs whose commands may read these folders."""
+    old = runs.sandbox
+    toolchains = Toolchains(old.toolchains.path, old.toolchains.shell, folders)
+    data = runs.folders.tree.parents[2]
+    return Runs(Sandbox(old.boundary, toolchains, data), runs.folders, data / "more")
+
+
+@only_bwrap
+@pytest.mark.parametrize("alias", [False, True])
 async def test_a_toolchain_that_holds_the_data_directory_does_not_open_it(
-    runs: Runs, tmp_path: Path
+    runs: Runs, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, alias: bool
 ) -> None:
-    data = tmp_path / "data"
-    (data / "secret").write_text("hunter2")
+    (tmp_path / "data" / "secret").write_text("hunter2")
     (tmp_path / "tool").write_text("a tool")
-    toolchains = runs.sandbox.toolchains
-    wide = Sandbox(
-        runs.sandbox.boundary,
-        type(toolchains)(toolchains.path, toolchains.shell, (tmp_path,)),
-        data,
-    )
-    seen, output = await Runs(wide, runs.folders, data / "more").run(
-        f"cat {tmp_path}/tool; ls -A {data}; cat {data}/secret"
+    folder = tmp_path
+    if alias:
+        folder = tmp_path_factory.mktemp("other") / "name"
+        folder.symlink_to(tmp_path)
+    seen, output = await with_toolchains(runs, folder).run(
+        f"cat {folder}/tool; ls -A {folder}/data; cat {folder}/data/secret"
     )
     assert output.startswith(b"a tool")
     assert b"hunter2" not in output
     assert seen.code != 0
+
+
+@only_bwrap
+async def test_a_toolchain_inside_the_data_directory_is_left_out(
+    runs: Runs, tmp_path: Path
+) -> None:
+    other = tmp_path / "data" / "sessions" / "s_other"
+    other.mkdir()
+    (other / "secret").write_text("hunter2")
+    seen, output = await with_toolchains(runs, other, tmp_path / "data").run(f"cat {other}/secret")
+    assert seen.code != 0
+    assert b"hunter2" not in output
+
+
+@only_bwrap
+def test_a_data_directory_below_a_folder_of_the_system_is_covered(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing below /usr or /opt can be made here, so the arguments have to tell.
+    monkeypatch.setattr(sandbox_module, "SYSTEM_ROOTS", (tmp_path,))
+    arguments = runs.program("true").arguments
+    bound = arguments.index(str(tmp_path))
+    assert arguments[bound - 1 : bound + 2] == ("--ro-bind-try", str(tmp_path), str(tmp_path))
+    covered = [i for i, a in enumerate(arguments) if a == str(tmp_path / "data")]
+    assert [arguments[i - 1] for i in covered] == ["--tmpfs"]
+    assert covered[0] > bound
+
+
+@only_bwrap
+async def test_a_toolchain_never_hides_the_session(runs: Runs) -> None:
+    wide = with_toolchains(runs, Path("/tmp"), Path("/home"), Path("/workspace"))
+    seen, output = await wide.run("touch /tmp/a $HOME/b c")
+    assert seen.code == 0, output
+    assert (runs.folders.temporary / "a").exists()
+    assert (runs.folders.home / "b").exists()
+    assert (runs.folders.tree / "c").exists()
+
+
+@only_bwrap
+async def test_a_planted_link_does_not_lead_the_sandbox_out(runs: Runs, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    with tempfile.TemporaryDirectory(dir="/tmp") as below:
+        tool = Path(below, "deep", "tool")
+        tool.mkdir(parents=True)
+        (tool / "file").write_text("a tool")
+        near = with_toolchains(runs, tool)
+        _, output = await near.run(f"cat {tool}/file; mv {below} /tmp/away && echo moved")
+        assert output.startswith(b"a tool"), "a toolchain below /tmp is there"
+        assert b"moved" not in output
+        # Even if one could be planted: set-up goes over the real root, at /oldroot.
+        shutil.rmtree(runs.folders.temporary / Path(below).name)
+        (runs.folders.temporary / Path(below).name).symlink_to(f"/oldroot{canary}")
+        await near.run("true")
+    assert list(canary.iterdir()) == []
 
 
 def test_without_a_sandbox_the_boundary_says_why() -> None:

@@ -1,17 +1,21 @@
 """One command under its shim: what it wrote, how it ended, and what is left of it."""
 
+import contextlib
 import fcntl
 import os
 import resource
 import signal
+import sys
+import threading
 from pathlib import Path
 
 import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy
-from debug_mcp.runner.supervisor import Supervisor, has_begun, is_held, read_fields
-from tests.runner.conftest import Runs
+from debug_mcp.runner import shim
+from debug_mcp.runner.supervisor import Job, Supervisor, has_begun, is_held, read_fields
+from tests.runner.conftest import Runs, appears, make_sandbox, only_bwrap, only_none
 
 pytestmark = pytest.mark.anyio
 
@@ -41,13 +45,6 @@ print("left one behind", flush=True)
 """
 
 
-async def appears(path: Path) -> None:
-    """Wait for a file that a process writes."""
-    with anyio.fail_after(20):
-        while not path.exists():
-            await anyio.sleep(0.01)
-
-
 async def test_an_exit_code_is_passed_on(runs: Runs) -> None:
     seen, _ = await runs.run("exit 7")
     assert (seen.reason, seen.code) == ("exit", 7)
@@ -57,7 +54,8 @@ async def test_an_exit_code_is_passed_on(runs: Runs) -> None:
 async def test_death_by_a_signal_shows(runs: Runs) -> None:
     seen, _ = await runs.run("kill -SEGV $$")
     # The sandbox says it as a shell does; without one the kernel's word comes through.
-    assert seen.code in (128 + signal.SIGSEGV, -signal.SIGSEGV)
+    sandboxed = runs.sandbox.boundary.bwrap is not None
+    assert seen.code == (128 + signal.SIGSEGV if sandboxed else -signal.SIGSEGV)
 
 
 async def test_stdout_and_stderr_stand_in_the_order_in_which_they_were_written(runs: Runs) -> None:
@@ -129,16 +127,26 @@ async def test_a_silent_command_ends_at_its_idle_deadline(runs: Runs) -> None:
 
 
 async def test_a_program_may_clean_up_in_its_grace_period(runs: Runs) -> None:
-    trap = "trap 'echo cleaned up; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
-    seen, output = await runs.run(trap, timeout=0.5, grace=10.0)
-    assert (seen.reason, seen.code) == ("timeout", 7)
-    assert b"cleaned up" in output
+    trap = "trap 'echo cleaned up; exit 7' TERM; touch ready; while :; do sleep 0.05; done"
+    directory = runs.start(trap, grace=30.0)
+    await appears(runs.folders.tree / "ready")
+    await runs.supervisor.cancel(directory)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert (seen.reason, seen.code) == ("cancel", 7)
+    assert b"cleaned up" in (directory / "output").read_bytes()
 
 
 async def test_a_program_that_ignores_sigterm_is_killed_after_its_grace_period(runs: Runs) -> None:
-    ignoring = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-    seen, output = await runs.run(ignoring, timeout=0.5, grace=0.2)
-    assert (seen.reason, output) == ("timeout", b"ready\n")
+    ignoring = "trap '' TERM; touch ready; while :; do sleep 0.05; done"
+    directory = runs.start(ignoring, grace=0.2)
+    await appears(runs.folders.tree / "ready")
+    await runs.supervisor.cancel(directory)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert seen.reason == "cancel"
+    # The sandbox, killed from outside, has no word of its own.
+    assert seen.code == -signal.SIGKILL
 
 
 async def test_a_cancelled_command_says_so(runs: Runs) -> None:
@@ -148,6 +156,16 @@ async def test_a_cancelled_command_says_so(runs: Runs) -> None:
     seen = await runs.supervisor.wait(directory)
     assert seen is not None
     assert seen.reason == "cancel"
+
+
+async def test_a_command_cancelled_before_it_began_is_given_no_grace(runs: Runs) -> None:
+    for _ in range(5):
+        directory = runs.start(["sleep", "600"], grace=600.0)
+        await runs.supervisor.cancel(directory)
+        with anyio.fail_after(20):
+            seen = await runs.supervisor.wait(directory)
+        assert seen is not None
+        assert seen.reason == "cancel"
 
 
 async def test_cancelling_what_has_ended_changes_nothing(runs: Runs) -> None:
@@ -171,8 +189,30 @@ async def test_nothing_that_a_command_left_behind_survives_it(runs: Runs, end: s
     assert not _is_locked(runs.folders.tree / "held")
 
 
-@pytest.mark.bwrap
-@pytest.mark.parametrize("sandbox", [IsolationPolicy.REQUIRE_BWRAP], indirect=True)
+async def test_what_a_command_used_is_counted_inside_a_sandbox_too(runs: Runs) -> None:
+    busy = "import time\nx = b'x' * 50_000_000\nwhile time.process_time() < 0.3: pass"
+    seen, _ = await runs.run(["python3", "-c", busy])
+    assert seen.cpu_seconds >= 0.3
+    assert seen.memory_bytes >= 50_000_000
+    assert seen.stragglers == 0
+
+
+@only_none
+async def test_what_was_left_behind_is_counted(runs: Runs) -> None:
+    seen, _ = await runs.run(["python3", "-c", DAEMON])
+    assert seen.stragglers == 1
+
+
+@only_none
+async def test_a_fault_of_the_shim_itself_leaves_no_process(runs: Runs) -> None:
+    # A word in the place of a number is a fault that shows after the command was started.
+    directory = runs.start(["sleep", "600"], timeout="soon")
+    assert await runs.supervisor.wait(directory) is None
+    assert "ValueError" in (directory / "log").read_text()
+    assert processes_in(runs.folders.tree) == []
+
+
+@only_bwrap
 async def test_in_the_sandbox_nothing_survives_the_death_of_the_shim_either(runs: Runs) -> None:
     directory = runs.start(["python3", "-c", f"{DAEMON}\ntime.sleep(600)"])
     await appears(runs.folders.tree / "ready")
@@ -191,6 +231,19 @@ async def test_a_program_that_is_not_there_is_named(runs: Runs) -> None:
     assert "no-such-program" in seen.message + output.decode()
 
 
+async def test_a_program_that_a_shell_does_not_find_is_the_shells_word(runs: Runs) -> None:
+    seen, output = await runs.run("no-such-program")
+    assert (seen.reason, seen.code) == ("exit", 127)
+    assert b"no-such-program" in output
+
+
+async def test_the_name_of_a_program_cannot_forge_its_end(runs: Runs) -> None:
+    lines = ["reason=exit", "code=0", ""]
+    for line_end in ("\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"):
+        seen, _ = await runs.run([line_end.join(["no-such-program", *lines])])
+        assert (seen.reason, seen.code) == ("spawn_failed", None)
+
+
 async def test_a_folder_that_is_not_there_is_a_failed_start(runs: Runs) -> None:
     seen, output = await runs.run("true", cwd="no-such-folder")
     assert seen.reason == "spawn_failed"
@@ -205,6 +258,46 @@ async def test_odd_arguments_and_values_arrive_as_they_are(runs: Runs) -> None:
     )
     assert seen.code == 0
     assert output.decode().strip() == ascii([[odd], odd])
+
+
+async def test_what_would_make_two_fields_of_one_is_refused(runs: Runs) -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        runs.start(["true", "x\0timeout=1"])
+
+
+async def test_no_signal_is_ignored_that_the_command_did_not_ignore(runs: Runs) -> None:
+    old = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    try:
+        _, output = await runs.run("grep SigIgn /proc/self/status")
+    finally:
+        signal.signal(signal.SIGQUIT, old)
+    standard = (1 << 31) - 1
+    assert int(output.split()[1], 16) & standard == 0
+
+
+async def test_a_deadline_may_be_very_far(runs: Runs) -> None:
+    seen, _ = await runs.run("true", timeout=1e9, idle_timeout=1e9)
+    assert (seen.reason, seen.code) == ("exit", 0)
+
+
+@only_bwrap
+async def test_on_a_full_disk_the_end_is_still_written(runs: Runs, tmp_path: Path) -> None:
+    plain = make_sandbox(IsolationPolicy.NONE, tmp_path)
+    inner = Runs(plain, runs.folders, tmp_path).program("head -c 1000000 /dev/zero; exit 5")
+    job = Job(inner, timeout=30, grace=1, output_limit=1 << 30)
+    (tmp_path / "spec").write_bytes(job.encode())
+    # The shim in a file system of its own, which the command fills up.
+    script = (
+        f"cp {tmp_path}/spec /mnt/spec && {sys.executable} -I -S {shim.__file__} /mnt 3</dev/null;"
+        "cat /mnt/exit"
+    )
+    bwrap = runs.sandbox.boundary.bwrap
+    assert bwrap is not None
+    done = await anyio.run_process(
+        [bwrap, "--dev-bind", "/", "/", "--size", "262144", "--tmpfs", "/mnt", "sh", "-c", script]
+    )
+    end = done.stdout.decode().splitlines()
+    assert {"reason=exit", "code=5", "disk_full=1"} <= set(end), done.stderr.decode()
 
 
 async def test_a_command_knows_only_its_own_descriptors(runs: Runs) -> None:
@@ -237,6 +330,61 @@ async def test_another_server_can_follow_and_cancel_what_one_started(runs: Runs)
 async def test_a_directory_in_which_nothing_ran_says_so(runs: Runs, tmp_path: Path) -> None:
     assert not has_begun(tmp_path / "nothing")
     assert await runs.supervisor.wait(tmp_path / "nothing") is None
+
+
+async def test_a_directory_in_which_a_shim_is_at_work_is_not_taken(runs: Runs) -> None:
+    directory = runs.start("touch started; sleep 600")
+    await appears(runs.folders.tree / "started")
+    spec = (directory / "spec").read_bytes()
+    other = Job(runs.program("true"), timeout=1, grace=1, output_limit=1)
+    with pytest.raises(BlockingIOError):
+        Supervisor().start(directory, other)
+    assert (directory / "spec").read_bytes() == spec
+    await runs.supervisor.cancel(directory)
+    await runs.supervisor.wait(directory)
+
+
+async def test_one_who_looks_does_not_prevent_a_start(runs: Runs, tmp_path: Path) -> None:
+    directory = tmp_path / "data" / "commands" / "c_1"
+    directory.mkdir(parents=True)
+    looker = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    threading.Timer(0.01, os.close, [looker]).start()
+    assert runs.start("exit 3") == directory
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert seen.code == 3
+
+
+async def test_a_lock_without_a_process_to_be_seen_does_not_stop_the_server(
+    runs: Runs, tmp_path: Path
+) -> None:
+    gone = await anyio.run_process(["sh", "-c", "echo $$"])
+    (tmp_path / "state").write_text(f"format=1\nshim={int(gone.stdout)}\n")
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    ends: list[object] = []
+
+    async def follow() -> None:
+        ends.append(await runs.supervisor.wait(tmp_path))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            await anyio.wait_all_tasks_blocked()
+            assert ends == []
+            os.close(lock)
+    assert ends == [None]
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Return the processes that work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == folder:
+                found.append(process.name)
+    return found
 
 
 def _is_locked(path: Path) -> bool:

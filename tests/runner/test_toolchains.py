@@ -52,6 +52,49 @@ def test_a_whole_home_is_never_handed_out(home: Path) -> None:
     assert found.folders == (home / ".local/bin", home / "bin")
 
 
+def test_neither_is_what_holds_the_home_nor_the_home_by_another_name(home: Path) -> None:
+    alias = home.parent / "alias"
+    alias.symlink_to(home)
+    program(home / "bin/mine")
+    program(home.parent / "bin/theirs")
+    found = find_toolchains(f"{home.parent}/bin:{alias}/bin:{alias}", home)
+    assert found.folders == (alias / "bin", home.parent / "bin", home / "bin")
+
+
+def test_every_name_on_the_way_to_a_program_is_needed(home: Path) -> None:
+    program(home / "versions/3.13.2/bin/python3.13")
+    (home / "versions/3.13.2/bin/python3").symlink_to("python3.13")
+    (home / "versions/3.13").symlink_to("3.13.2")
+    (home / "shims").mkdir()
+    (home / "shims/python").symlink_to("../versions/3.13/bin/python3")
+    found = find_toolchains(f"{home}/shims", home)
+    assert found.folders == (home / "shims", home / "versions/3.13", home / "versions/3.13.2")
+
+
+def test_a_base_interpreter_is_needed_by_all_its_names(home: Path) -> None:
+    program(home / "work/.venv/bin/pytest")
+    program(home / "versions/3.13.2/bin/python3")
+    (home / "versions/3.13").symlink_to("3.13.2")
+    (home / "work/.venv/pyvenv.cfg").write_text(f"home = {home}/versions/3.13/bin\n")
+    found = find_toolchains(f"{home}/work/.venv/bin", home)
+    assert found.folders == (
+        home / "versions/3.13",
+        home / "versions/3.13.2",
+        home / "work/.venv",
+    )
+
+
+def test_a_folder_on_path_that_is_a_link_brings_the_prefix_of_the_real_one(home: Path) -> None:
+    program(home / "sdk/go/bin/go")
+    (home / "gobin").symlink_to("sdk/go/bin")
+    assert find_toolchains(f"{home}/gobin", home).folders == (home / "gobin", home / "sdk/go")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_out(home: Path) -> None:
+    too_long = home / ("x" * 300)
+    assert str(too_long) not in find_toolchains(f"{too_long}:/usr/bin", home).path
+
+
 def test_a_version_managers_own_folder_comes_along(home: Path) -> None:
     program(home / ".cargo/bin/cargo")
     (home / ".rustup").mkdir()

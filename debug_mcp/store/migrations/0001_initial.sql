@@ -58,13 +58,15 @@ CREATE TABLE commands (
     message TEXT,
     CHECK ((state = 'finished') = (outcome IS NOT NULL)),
     CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
-    CHECK (outcome <> 'succeeded' OR exit_code = 0),
-    CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL)
+    CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),
+    CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
+    CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;
 
--- Only what is going on is ever scanned, so ten thousand finished commands cost nothing.
+-- Only what is going on is ever scanned, so ten thousand finished commands cost nothing. A query
+-- uses this index when it says state <> 'finished' in these very words.
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
-CREATE INDEX commands_by_session ON commands (session_id, accepted_at);
+CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 
 CREATE TABLE artifacts (
     id TEXT PRIMARY KEY,

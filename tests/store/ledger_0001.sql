@@ -1,0 +1,92 @@
+-- A ledger at schema 1, as a server of that time left it.
+PRAGMA user_version = 1;
+BEGIN TRANSACTION;
+CREATE TABLE artifacts (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    principal TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('junit', 'coverage', 'core', 'patch', 'bundle', 'other')),
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    created_at INTEGER NOT NULL,
+    UNIQUE (session_id, name, sha256)
+) STRICT;
+INSERT INTO "artifacts" VALUES('a_2222','s_2222','local','build/junit.xml','junit','text/xml',12,'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',1767355205000000);
+CREATE TABLE commands (
+    id TEXT PRIMARY KEY,
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    principal TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'starting', 'running', 'finished')),
+    request TEXT NOT NULL CHECK (json_valid(request)),
+    accepted_at INTEGER NOT NULL,
+    instance TEXT,
+    cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
+    started_at INTEGER,
+    ended_at INTEGER,
+    outcome TEXT CHECK (outcome IN (
+        'succeeded', 'failed', 'timed_out', 'idle_timed_out', 'cancelled',
+        'output_limit', 'resource_limit', 'spawn_failed', 'lost'
+    )),
+    exit_code INTEGER,
+    elapsed_seconds REAL,
+    cpu_seconds REAL,
+    memory_bytes INTEGER,
+    stragglers INTEGER,
+    output_bytes INTEGER,
+    output_dropped INTEGER,
+    message TEXT,
+    CHECK ((state = 'finished') = (outcome IS NOT NULL)),
+    CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
+    CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),
+    CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
+    CHECK (state <> 'running' OR started_at IS NOT NULL)
+) STRICT;
+INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL);
+CREATE TABLE idempotency_keys (
+    principal TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    PRIMARY KEY (principal, operation, key)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "idempotency_keys" VALUES('local','command_run','once','bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb','c_2225');
+CREATE TABLE repositories (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('cloning', 'ready', 'syncing', 'failed', 'removed')),
+    created_at INTEGER NOT NULL,
+    head_ref TEXT,
+    head_commit TEXT,
+    error TEXT,
+    CHECK ((state = 'failed') = (error IS NOT NULL))
+) STRICT;
+INSERT INTO "repositories" VALUES('r_2222','calculator','/home/ada/calculator','ready',1767355200000000,'main','1111111111111111111111111111111111111111',NULL);
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    principal TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('preparing', 'ready', 'closing', 'closed', 'failed')),
+    ref TEXT NOT NULL,
+    base TEXT NOT NULL,
+    isolation TEXT NOT NULL CHECK (isolation IN ('bwrap', 'none')),
+    instance TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    patch_digest TEXT,
+    closed_why TEXT,
+    exported_ref TEXT,
+    CHECK ((state = 'closed') = (closed_why IS NOT NULL))
+) STRICT;
+INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL);
+CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
+CREATE INDEX sessions_by_principal ON sessions (principal, state);
+CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
+CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
+CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
+COMMIT;

@@ -1,0 +1,70 @@
+"""The hot queries find their rows by an index, however many finished commands there are."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from debug_mcp.store import commands
+from tests.store.schema import fresh
+
+UNFINISHED = "USING INDEX commands_unfinished"
+
+
+@pytest.fixture(params=["no statistics", "statistics of a full ledger"])
+def database(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
+    """A ledger with a thousand finished commands in one session, known to the planner or not."""
+    with contextlib.closing(fresh()) as connection:
+        connection.execute(
+            "INSERT INTO repositories VALUES ('r_1', 'one', '/one', 'ready', 1, NULL, NULL, NULL)"
+        )
+        connection.execute(
+            "INSERT INTO sessions (id, repository_id, principal, state, ref, base, isolation, "
+            "instance, created_at) VALUES ('s_1', 'r_1', 'me', 'ready', 'm', '1', 'none', 'i', 1)"
+        )
+        connection.executemany(
+            "INSERT INTO commands (id, session_id, principal, state, request, accepted_at, "
+            "outcome, ended_at) VALUES (?, 's_1', 'me', 'finished', '{}', ?, 'failed', 1)",
+            [(f"c_{number}", number) for number in range(1000)],
+        )
+        if request.param != "no statistics":
+            connection.execute("ANALYZE")
+        yield connection
+
+
+def plan(database: sqlite3.Connection, query: str) -> list[str]:
+    marks = query.count("?")
+    rows = database.execute(f"EXPLAIN QUERY PLAN {query}", [1] * marks)
+    return [row[3] for row in rows if row[3].startswith(("SCAN", "SEARCH"))]
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        (commands._NEXT, 3),
+        (commands._QUEUE, 1),
+        (commands._UNFINISHED, 1),
+        (commands._BEGUN, 1),
+        (commands._COUNTS, 1),
+    ],
+    ids=["claim", "queue of a session", "unfinished of a session", "begun", "counts"],
+)
+def test_what_is_going_on_is_found_without_a_look_at_what_has_ended(
+    database: sqlite3.Connection, query: str, steps: int
+) -> None:
+    found = plan(database, query)
+    assert len(found) == steps
+    assert [step for step in found if UNFINISHED not in step] == []
+
+
+def test_a_command_is_found_by_its_id(database: sqlite3.Connection) -> None:
+    [step] = plan(database, commands._OWNED)
+    assert step.startswith("SEARCH commands USING INDEX sqlite_autoindex_commands_1 (id=?)")
+
+
+def test_the_newest_commands_are_found_in_their_order(database: sqlite3.Connection) -> None:
+    rows = database.execute(f"EXPLAIN QUERY PLAN {commands._RECENT}", ["me"])
+    steps = [row[3] for row in rows]
+    # No sorting: only as many rows as are shown are read.
+    assert steps == ["SEARCH commands USING INDEX commands_by_principal (principal=?)"]

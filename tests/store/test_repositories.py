@@ -1,0 +1,63 @@
+"""Rows of repositories."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from debug_mcp.models.repositories import RepositoryState
+from tests.store.ledger import BASE, MIDDAY, Ledger
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_repository_comes_back_as_it_was_registered(ledger: Ledger) -> None:
+    repository = await ledger.repository(created_at=MIDDAY)
+    assert await ledger.repositories.get(repository.id) == repository
+    assert await ledger.repositories.named("calculator") == repository
+    assert await ledger.repositories.named("other") is None
+
+
+async def test_a_name_is_registered_once_however_many_ask_at_once(ledger: Ledger) -> None:
+    ids: list[str] = []
+
+    async def register(url: str) -> None:
+        ids.append((await ledger.repository(url=url)).id)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(register, f"/{number}")
+    assert len(set(ids)) == 1
+    assert len(await ledger.repositories.all()) == 1
+
+
+async def test_a_repository_goes_where_the_lifecycle_allows_with_its_facts(ledger: Ledger) -> None:
+    repository = await ledger.repository()
+    advance = ledger.repositories.advance
+    assert not await advance(repository.id, RepositoryState.SYNCING)
+    assert await advance(repository.id, RepositoryState.FAILED, error="no such host")
+    failed = await ledger.repositories.get(repository.id)
+    assert failed == replace(repository, state=RepositoryState.FAILED, error="no such host")
+    assert await advance(repository.id, RepositoryState.CLONING)
+    assert (await ledger.repositories.get(repository.id)).error is None
+    assert await advance(repository.id, RepositoryState.READY, head=("main", BASE))
+    ready = await ledger.repositories.get(repository.id)
+    assert (ready.state, ready.head_ref, ready.head_commit) == ("ready", "main", BASE)
+
+
+async def test_a_fetch_moves_the_head(ledger: Ledger) -> None:
+    repository = await ledger.repository()
+    await ledger.repositories.note_head(repository.id, "trunk", BASE)
+    moved = await ledger.repositories.get(repository.id)
+    assert (moved.head_ref, moved.head_commit) == ("trunk", BASE)
+
+
+async def test_a_removed_repository_is_not_listed_and_its_name_is_free(ledger: Ledger) -> None:
+    removed = await ledger.repository()
+    await ledger.repositories.advance(removed.id, RepositoryState.READY)
+    await ledger.repositories.advance(removed.id, RepositoryState.REMOVED)
+    assert await ledger.repositories.named("calculator") is None
+    again = await ledger.repository()
+    assert again.id != removed.id
+    another = await ledger.repository(name="abacus")
+    assert await ledger.repositories.all() == [another, again]
