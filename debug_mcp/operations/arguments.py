@@ -73,20 +73,25 @@ def _what(fault: ErrorDetails) -> str:
         case "missing":
             return "is missing"
         case _:
-            return re.sub(r"^\w+ should", "should", fault["msg"]).replace("valid ", "")
+            said = re.sub(r"^\w+ should", "should", fault["msg"]).replace("valid ", "")
+            return said.replace(" after validation", "")
 
 
 def _candidates(fault: ErrorDetails, model: type[Arguments]) -> list[str]:
     if fault["type"] == "extra_forbidden":
-        known = keys(model)
-        wanted = str(fault["loc"][0])
-        inside = [key for key in known if wanted in key]
-        near = difflib.get_close_matches(wanted, known, 3, _CUTOFF)
-        return list(dict.fromkeys([*near, *inside])) or known
+        return _near(str(fault["loc"][0]), model) or keys(model)
     expected = fault.get("ctx", {}).get("expected")
     if fault["type"] == "literal_error" and isinstance(expected, str):
         return [part.strip("' ") for part in expected.replace(" or ", ",").split(",")]
     return []
+
+
+def _near(wanted: str, model: type[Arguments]) -> list[str]:
+    """Return the keys that somebody who wrote ``wanted`` may have meant."""
+    known = keys(model)
+    alike = difflib.get_close_matches(wanted, known, 3, _CUTOFF)
+    inside = [key for key in known if wanted in key or key in wanted]
+    return list(dict.fromkeys([*alike, *inside]))
 
 
 def _corrected(
@@ -98,8 +103,8 @@ def _corrected(
         field, limits = str(fault["loc"][0]), fault.get("ctx", {})
         if fault["type"] == "extra_forbidden":
             value = arguments.pop(field, None)
-            nearest = _candidates(fault, model)[0]
-            arguments.setdefault(nearest, value)
+            for nearest in _near(field, model)[:1]:
+                arguments.setdefault(nearest, value)
         elif "le" in limits or "ge" in limits:
             limit: float = limits.get("le", limits.get("ge", 0))
             arguments[field] = int(limit) if limit == int(limit) else limit

@@ -43,10 +43,10 @@ def excerpt(path: Path, limit: int, since: int = 0, *, growing: bool = False) ->
     return Page(text, head.start, tail.end, tail.total, cut)
 
 
-def tail(path: Path, length: int) -> Page:
-    """Return the last bytes."""
+def tail(path: Path, length: int, *, growing: bool = False) -> Page:
+    """Return the last bytes; ``growing`` as in ``read``."""
     total = _size(path)
-    return read(path, max(total - length, 0), length)
+    return read(path, max(total - length, 0), length, growing=growing)
 
 
 def read(path: Path, offset: int, length: int, *, growing: bool = False) -> Page:

@@ -91,18 +91,19 @@ class CommandService:
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
         path = self._scheduler.directory(command) / "output"
-        match args.mode:
-            case "tail":
-                page = await anyio.to_thread.run_sync(output.tail, path, args.length)
-            case "head":
-                page = await anyio.to_thread.run_sync(output.read, path, 0, args.length)
-            case "range":
-                page = await anyio.to_thread.run_sync(output.read, path, args.offset, args.length)
+        growing = command.state is not CommandState.FINISHED
+
+        def read() -> output.Page:
+            if args.mode == "tail":
+                return output.tail(path, args.length, growing=growing)
+            start = args.offset if args.mode == "range" else 0
+            return output.read(path, start, args.length, growing=growing)
+
         return OutputPage(
             command_id=command.id,
             mode=args.mode,
             state=command.state,
-            output=output_view(page, running=command.state is not CommandState.FINISHED),
+            output=output_view(await anyio.to_thread.run_sync(read), running=growing),
         )
 
     async def cancel(self, principal: Principal, args: CommandCancel) -> CommandView:

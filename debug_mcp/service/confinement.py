@@ -64,7 +64,7 @@ class Confinement:
                     find_toolchains,
                     inherited.get("PATH", ""),
                     Path(inherited.get("HOME", "/nonexistent")),
-                    tuple(self._settings.bind),
+                    tuple(folder.expanduser() for folder in self._settings.bind),
                 )
             return self._toolchains
 

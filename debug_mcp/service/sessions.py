@@ -232,11 +232,21 @@ class SessionService:
         )
 
     async def _prepared(self, session: WorkSession) -> WorkSession:
-        """Wait for a session that another call with the same key is preparing."""
+        """Wait for a session that another call with the same key is preparing.
+
+        Raises:
+            Conflict: That call failed; its key is free again.
+        """
         with anyio.move_on_after(PREPARE_SECONDS):
             while session.state is SessionState.PREPARING:
                 await anyio.sleep(_LOOK_SECONDS)
                 session = await self._store.get(session.id)
+        if session.state is SessionState.FAILED:
+            raise Conflict(
+                f"session {session.id} of another call with this key could not be prepared; its "
+                "answer says why",
+                field="idempotency_key",
+            )
         return session
 
     async def _view(

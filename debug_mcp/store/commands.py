@@ -11,7 +11,7 @@ from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.idempotency import Request, recall, remember
-from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
+from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
 
 # The next of each session that has nothing going on, oldest session-head first. Whatever looks for
 # what is going on says state <> 'finished' as the partial index does, or it would read all.
@@ -186,18 +186,12 @@ class Commands:
 
     async def adopt(self, command_id: str, from_instance: str, instance: str) -> bool:
         """Take over a command of a server that is gone; return whether nobody else did."""
-
-        async def unit(connection: aiosqlite.Connection) -> bool:
-            cursor = await connection.execute(
-                "UPDATE commands SET instance = ? "
-                "WHERE id = ? AND instance = ? AND state IN ('starting', 'running')",
-                (instance, command_id, from_instance),
+        begun = (CommandState.STARTING, CommandState.RUNNING)
+        return await self._database.write(
+            lambda connection: adopt(
+                connection, "commands", command_id, begun, from_instance, instance
             )
-            adopted = cursor.rowcount == 1
-            await cursor.close()
-            return adopted
-
-        return await self._database.write(unit)
+        )
 
     async def owned(self, command_id: str, principal: str) -> Command | None:
         """Return the principal's command of this id, or None."""

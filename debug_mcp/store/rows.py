@@ -71,11 +71,38 @@ async def advance(
 
     This is how two servers, or a cancel and an end, settle who was first.
     """
+    return await _change(connection, table, object_id, sources, changes, "")
+
+
+async def adopt(
+    connection: aiosqlite.Connection,
+    table: LiteralString,
+    object_id: str,
+    states: Sequence[str],
+    from_instance: str,
+    instance: str,
+) -> bool:
+    """Take over a row of a server that is gone; return whether nobody else did."""
+    mine = {"instance": instance}
+    where = " AND instance = ?"
+    return await _change(connection, table, object_id, states, mine, where, from_instance)
+
+
+async def _change(
+    connection: aiosqlite.Connection,
+    table: LiteralString,
+    object_id: str,
+    states: Sequence[str],
+    changes: Mapping[LiteralString, Any],
+    condition: LiteralString,
+    *parameters: str,
+) -> bool:
     assignments = ", ".join(f"{column} = ?" for column in changes)
-    marks = ", ".join("?" for _ in sources)
+    marks = ", ".join("?" for _ in states)
     cursor = await connection.execute(
-        f"UPDATE {table} SET {assignments} WHERE id = ? AND state IN ({marks})",  # noqa: S608
-        (*changes.values(), object_id, *sources),
+        f"UPDATE {table} SET {assignments} "  # noqa: S608
+        f"WHERE id = ? AND state IN ({marks}){condition}",
+        (*changes.values(), object_id, *states, *parameters),
     )
     changed = cursor.rowcount == 1
     await cursor.close()

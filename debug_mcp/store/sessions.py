@@ -10,7 +10,7 @@ from debug_mcp.lifecycle import SESSION, sources
 from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.idempotency import Request, forget, recall, remember
-from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros
+from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros
 
 
 class Sessions:
@@ -103,18 +103,12 @@ class Sessions:
 
         Returns whether nobody else did: only one may set right what is wrong.
         """
-
-        async def unit(connection: aiosqlite.Connection) -> bool:
-            cursor = await connection.execute(
-                "UPDATE sessions SET instance = ? "
-                "WHERE id = ? AND instance = ? AND state IN ('preparing', 'closing')",
-                (instance, session_id, from_instance),
+        halfway = (SessionState.PREPARING, SessionState.CLOSING)
+        return await self._database.write(
+            lambda connection: adopt(
+                connection, "sessions", session_id, halfway, from_instance, instance
             )
-            adopted = cursor.rowcount == 1
-            await cursor.close()
-            return adopted
-
-        return await self._database.write(unit)
+        )
 
     async def note_export(self, session_id: str, ref: str) -> None:
         """Store which ref of the mirror holds the session's work."""

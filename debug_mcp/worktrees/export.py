@@ -22,7 +22,7 @@ async def commit_everything(run: Run, message: str) -> list[str]:
     own = sorted(path for path in changed if path.endswith(b"/"))
     # First what is gone: a folder may stand where a file was, and a file where a folder was.
     await _update_index(run, ("--force-remove",), removed)
-    await _update_index(run, ("--add", "--replace"), changed - set(own))
+    await _update_index(run, ("--add", "--remove", "--replace"), changed - set(own))
     staged = await run(GitCall(("diff", "--cached", "--quiet", "--no-ext-diff")))
     if staged.exit_code != 0:
         await git(run, "commit", "--quiet", "--no-verify", "--file=-", stdin=message.encode())

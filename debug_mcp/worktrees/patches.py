@@ -37,7 +37,7 @@ def digest(patch: str) -> str:
 async def apply(run: Run, patch: str) -> Numbers:
     """Apply a patch to the working tree, all of it or nothing; return what it changes.
 
-    New files are noted in the index (``--intent-to-add``), so that ``git diff`` shows them.
+    New files are noted in the index (``add --intent-to-add``), so that ``git diff`` shows them.
 
     Args:
         run: Git in the session's sandbox, at the tree's root.
@@ -54,10 +54,26 @@ async def apply(run: Run, patch: str) -> Numbers:
     if result.exit_code != 0:
         raise _unreadable(result.message)
     numbers = parse_numstat(result.output)
-    result = await run(GitCall(("apply", "--intent-to-add", "--whitespace=nowarn", "-"), data))
+    result = await run(GitCall(("apply", "--whitespace=nowarn", "-"), data))
     if result.exit_code != 0:
         raise _refused(result.message)
+    await _note_new(run, numbers)
     return numbers
+
+
+async def _note_new(run: Run, numbers: Numbers) -> None:
+    """Note new files in the index.
+
+    Not by ``git apply --intent-to-add``: git 2.39 drops all other files from the index then.
+    """
+    untracked = (await git(run, "ls-files", "-z", "--others")).split(b"\0")
+    new = [path for path in untracked if path.decode("utf-8", "replace") in numbers.files]
+    if new:
+        paths = b"".join(path + b"\0" for path in new)
+        await git(
+            run, "add", "--intent-to-add", "--force", "--pathspec-from-file=-",
+            "--pathspec-file-nul", stdin=paths,
+        )  # fmt: skip
 
 
 async def changes(run: Run, base: str, head: str) -> Numbers:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from debug_mcp.worktrees import checkouts, export, patches
@@ -54,10 +55,13 @@ async def test_files_and_folders_may_change_places(tree: Tree) -> None:
     tree.write("folder", "now a file")
     (tree.path / "pytest.ini").unlink()
     tree.write("pytest.ini/inside", "now a folder")
+    (tree.path / "test_calculator.py").unlink()
+    (tree.path / "test_calculator.py").mkdir()
     (tree.path / "calculator.py").unlink()
     (tree.path / "calculator.py").symlink_to("pytest.ini/inside")
     assert await exported(tree) == [
         "T calculator.py", "A folder", "D pytest.ini", "A pytest.ini/inside",
+        "D test_calculator.py",
     ]  # fmt: skip
 
 
@@ -69,7 +73,8 @@ async def test_a_file_that_a_patch_made_goes_out(tree: Tree) -> None:
 async def test_a_repository_inside_of_the_tree_stays_out_and_is_named(tree: Tree) -> None:
     tree.write("vendored/file", "x")
     tree.write("work", "x")
-    await tree.git("-C", str(tree.path), "init", "--quiet", "vendored")  # has no commit: add fails
+    # Without a commit of its own: `git add` fails on it.
+    await anyio.run_process(["git", "init", "--quiet", "vendored"], cwd=tree.path)
     assert await export.commit_everything(tree.run, "Work") == ["vendored/"]
     assert await tree.git("diff", "--name-only", tree.base, "HEAD") == "work\n"
 

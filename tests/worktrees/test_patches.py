@@ -1,7 +1,8 @@
-"""Patches as models and git write them: all of one goes in, or none of it and the place is named."""
+"""Patches as models and git write them: all of one goes in, or nothing and the place is named."""
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from debug_mcp.errors import Conflict, InvalidInput
@@ -24,6 +25,8 @@ async def test_a_patch_goes_in_also_without_its_last_newline(tree: Tree) -> None
         "M\tcalculator.py\n", ("calculator.py",), "+1 -1",
     )  # fmt: skip
     assert (tree.path / "calculator.py").read_text() == "def add(a, b):\n    return a + b\n"
+    # The other files are as they were, in the index too.
+    assert await tree.git("status", "--porcelain") == " M calculator.py\n"
 
 
 async def test_new_files_are_shown_by_git_diff(tree: Tree) -> None:
@@ -36,7 +39,11 @@ async def changed(upstream: Upstream, mirror: Mirror, tmp_path: Path) -> tuple[T
     await mirror.fetch()
     tree = await open_tree(mirror, tmp_path / "tree")
     upstream.git("add", "--all")
-    return tree, upstream.git("diff", "--cached", "--binary", "--find-renames") + "\n"
+    # As bytes: a text would lose DOS line ends on the way.
+    diff = await anyio.run_process(
+        ["git", "diff", "--cached", "--binary", "--find-renames"], cwd=upstream.path
+    )
+    return tree, diff.stdout.decode()
 
 
 async def test_what_git_diff_prints_goes_in_whatever_it_is(

@@ -1,0 +1,45 @@
+"""Calls with one idempotency key at the same time."""
+
+import anyio
+import pytest
+
+from debug_mcp.auth.principal import LOCAL
+from debug_mcp.errors import Conflict
+from debug_mcp.models.sessions import SessionCreate, SessionState, SessionView
+from debug_mcp.service.services import Services
+from tests.upstream import FIX, Upstream
+
+pytestmark = pytest.mark.anyio
+
+
+async def together(services: Services, args: SessionCreate) -> list[SessionView | Conflict]:
+    """Make the same call three times at once; return what each was answered."""
+    answers: list[SessionView | Conflict] = []
+
+    async def create() -> None:
+        try:
+            answers.append(await services.sessions.create(LOCAL, args))
+        except Conflict as error:
+            answers.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(create)
+    return answers
+
+
+async def test_calls_with_one_key_get_one_session(services: Services, upstream: Upstream) -> None:
+    args = SessionCreate(repository=str(upstream.path), patch=FIX, idempotency_key="key")
+    answers = await together(services, args)
+    assert len({view.session_id for view in answers if isinstance(view, SessionView)}) == 1
+    assert all(
+        isinstance(view, SessionView) and view.state is SessionState.READY for view in answers
+    )
+
+
+async def test_when_the_call_that_prepares_fails_the_others_do_not_get_a_failed_session(
+    services: Services, upstream: Upstream
+) -> None:
+    broken = FIX.replace("a - b", "a * b")
+    args = SessionCreate(repository=str(upstream.path), patch=broken, idempotency_key="key")
+    assert all(isinstance(answer, Conflict) for answer in await together(services, args))
