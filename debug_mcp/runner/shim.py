@@ -397,3 +397,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # everything is on the disk; the interpreter's clean-up would take 2 ms
