@@ -29,6 +29,7 @@ from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.artifacts import Artifacts
 
 REFUSED_SHOWN = 20
+LISTED = 100
 CANDIDATES = 20
 _CHARACTER_BYTES = 4  # of the longest in UTF-8
 
@@ -82,14 +83,18 @@ class ArtifactService:
             await self.keep(session, found.kept)
             refused = tuple(RefusedView(name=name, why=why) for name, why in found.refused)
             truncated = found.truncated
+            if len(refused) > REFUSED_SHOWN:
+                hint = f"{len(refused) - REFUSED_SHOWN} more files were refused"
             if not found.kept and not refused:
                 hint = f"nothing in the tree matches {', '.join(args.collect)}"
         artifacts = await self._store.of_session(session.id)
         if not artifacts and not args.collect and session.state is SessionState.READY:
             hint = "nothing was collected yet: name globs in collect, such as ['build/**/*.xml']"
+        if len(artifacts) > LISTED:
+            hint = f"the newest {LISTED} of {len(artifacts)}; resources/list has all of them"
         return ArtifactsView(
             session_id=session.id,
-            artifacts=[artifact_view(artifact) for artifact in artifacts],
+            artifacts=[artifact_view(artifact) for artifact in artifacts[-LISTED:]],
             refused=refused[:REFUSED_SHOWN],
             truncated=truncated,
             hint=hint,

@@ -19,7 +19,7 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
-from debug_mcp.worktrees import export
+from debug_mcp.worktrees import checkouts, export
 from debug_mcp.worktrees.git import Run
 
 BY_CALLER = "by caller"
@@ -66,7 +66,8 @@ class Closing:
                 exported=await self._exports.last(session),
             )
         if not await self._store.advance(session.id, SessionState.CLOSING, instance=self._instance):
-            raise Conflict(f"session {session.id} is {session.state} already", field="session_id")
+            state = (await self._store.get(session.id)).state
+            raise Conflict(f"session {session.id} is {state} already", field="session_id")
         try:
             await self._end_commands(session)
             exported = await self._save(session) or await self._exports.last(session)
@@ -99,6 +100,8 @@ class Closing:
     async def _save(self, session: WorkSession) -> ExportView | None:
         """Keep the work as a branch and as a patch."""
         run = self._confinement.git_in(session)
+        tree = self._confinement.folders(session).tree
+        await anyio.to_thread.run_sync(checkouts.drop_locks, tree)
         renewed = None
         try:
             exported = await self._exports.save_rest(session)

@@ -109,6 +109,8 @@ def _limit(command: Command) -> Limit | None:
 def _hint(command: Command, page: Page | None, written_ago: float | None) -> str | None:
     match command.outcome:
         case Outcome.SPAWN_FAILED:
+            if _lacks_folder(command):
+                return f"cwd: there is no folder {command.request.cwd!r} in the tree"
             missing = _NOT_FOUND.search(command.message or "")
             if missing:
                 return f"{_not_found(missing)}; a list runs without a shell"
@@ -142,6 +144,12 @@ def _progress(command: Command, page: Page, written_ago: float | None) -> str | 
     if quiet < _QUIET_SECONDS:
         return "it printed to its end: perhaps slow rather than stuck"
     return f"it had printed nothing for {quiet:.1f} s when its time was over: it may be stuck"
+
+
+def _lacks_folder(command: Command) -> bool:
+    where = re.escape(command.request.cwd)
+    why = "(?:No such file or directory|Not a directory)"
+    return bool(re.search(f"/{where}: {why}", command.message or ""))
 
 
 def _not_found(found: re.Match[str]) -> str:

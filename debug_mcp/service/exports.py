@@ -21,6 +21,7 @@ from debug_mcp.worktrees.git import Run, check_ref
 from debug_mcp.worktrees.mirrors import OURS
 
 EVERYTHING = "Work in a debug-mcp session"
+FILES_SHOWN = 100
 _SHOWN = 5
 
 
@@ -104,7 +105,7 @@ class ExportService:
             branch=branch,
             commit=commit,
             base=session.base,
-            files=numbers.files,
+            files=numbers.files[:FILES_SHOWN],
             lines=numbers.lines,
             hint=await self._hint(session, numbers.files, left_out),
             fetch=self._fetch_line(session, ref, branch),
@@ -130,6 +131,8 @@ class ExportService:
                 f"{', '.join(both[:_SHOWN])} in the branch was also kept as an artifact; if it is "
                 "no part of the work, remove it or ignore it, and export again"
             )
+        if len(files) > FILES_SHOWN:
+            said.append(f"{len(files) - FILES_SHOWN} more files are in the branch")
         if left_out:
             said.append(f"{', '.join(left_out[:_SHOWN])} stayed out: a git repository of its own")
         return "; ".join(said) or None
@@ -142,7 +145,17 @@ class ExportService:
             await anyio.to_thread.run_sync(file.write, bundle)
             file.flush()
             async with self._repositories.locked(repository):
-                await mirror.import_bundle(Path(file.name), session.base, ref)
+                try:
+                    await mirror.import_bundle(Path(file.name), session.base, ref)
+                except ToolFailed as error:
+                    if "cannot lock ref" not in error.message:
+                        raise
+                    branch = ref.removeprefix(_own(session))
+                    raise Conflict(
+                        f"the branch {branch!r} cannot stand beside one that was exported before: "
+                        "one name would be a folder of the other",
+                        field="branch",
+                    ) from error
 
 
 async def _bundle(run: Run, base: str) -> bytes:

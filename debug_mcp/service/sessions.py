@@ -33,6 +33,7 @@ from debug_mcp.worktrees.git import GitCall
 from debug_mcp.worktrees.mirrors import UpstreamHead
 
 PREPARE_SECONDS = 50
+FILES_SHOWN = 100
 _LOOK_SECONDS = 0.1
 
 # How a tree says how it is tested: the first name that stands at its root decides.
@@ -258,7 +259,9 @@ class SessionService:
         patch = None
         if numbers is not None and session.patch_digest is not None:
             patch = PatchView(
-                digest=session.patch_digest, files=list(numbers.files), lines=numbers.lines
+                digest=session.patch_digest,
+                files=list(numbers.files[:FILES_SHOWN]),
+                lines=numbers.lines,
             )
         run: NextCall = {
             "tool": "command_run",

@@ -4,6 +4,8 @@ Not ``git worktree``: with that, a session could write hooks and configuration o
 repository, move its branches and delete its objects.
 """
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,21 @@ def lay_out(checkout: Checkout) -> None:
     shallow = checkout.objects.parent / "shallow"
     if shallow.exists():
         (folder / "shallow").write_bytes(shallow.read_bytes())
+
+
+def drop_locks(tree: Path) -> None:
+    """Remove what a git that was killed left locked; no git may be running in the tree."""
+    try:
+        # By descriptor, following no link: the tree may be hostile.
+        folder = os.open(tree / ".git", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return  # not a folder any more: there is nothing that could be locked
+    try:
+        for name in ("index.lock", "HEAD.lock"):
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 async def note_files(run: Run) -> None:

@@ -129,7 +129,8 @@ async def git(run: Run, *arguments: str, stdin: bytes = b"") -> bytes:
 def plain(message: str) -> str:
     """Return git's message without credentials in URLs, in one line."""
     text = re.sub(r"://[^/@\s]+@", "://", message)
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    joined = " ".join(line.strip() for line in text.splitlines() if line.strip())
+    return re.sub(r"\.? (?=(?:fatal|error|warning|hint): )", "; ", joined)
 
 
 def user_environment(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Wrong calls and wrong programs, and whether the answer helps."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -276,9 +277,24 @@ async def test_no_answer_holds_an_empty_member_or_a_path_of_the_host(
         await agent.call("artifact_list", session_id=session, collect="x/*"),
         await agent.call("command_run", session_id=session, command="sleep 0.1", wait_seconds=0),
     ]
+    answers.append(await agent.call("session_export", session_id=session))
+    answers[-1].pop("fetch")  # the one line that is for the person's own machine
     for answer in answers:
         assert _empty_members(answer) == []
         assert str(settings.data_dir) not in str(answer)
+        for key, value in answer.items():
+            _check_form(key, value)
+
+
+def _check_form(key: str, value: object) -> None:
+    """Ids are short, times are UTC to the second, durations have one decimal."""
+    if key.endswith("_id"):
+        assert re.fullmatch(r"[a-z]_[2-9a-z]{4,6}", str(value))
+    if key.endswith("_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(value))
+    if key.endswith("_seconds"):
+        assert isinstance(value, int | float)
+        assert round(value, 1) == value
 
 
 def _empty_members(value: object, path: str = "") -> list[str]:

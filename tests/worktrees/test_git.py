@@ -37,9 +37,17 @@ def test_a_commit_id_is_all_that_is_taken_for_one() -> None:
             parse_commit(printed)
 
 
-def test_credentials_do_not_stand_in_what_git_says() -> None:
-    said = "fatal: https://ada:secret@example.org/x.git not found\n\n  try again\n"
-    assert plain(said) == "fatal: https://example.org/x.git not found; try again"
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("fatal: https://ada:secret@example.org/x.git not found\n",
+         "fatal: https://example.org/x.git not found"),
+        ("error: one.\nmore of it\n\n  fatal: two\n", "error: one. more of it; fatal: two"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_git_says_becomes_one_line_without_credentials(said: str, line: str) -> None:
+    assert plain(said) == line
 
 
 @pytest.mark.anyio
