@@ -65,7 +65,12 @@ class Closing:
                 closed_why=session.closed_why,
                 exported=await self._exports.last(session),
             )
-        if not await self._store.advance(session.id, SessionState.CLOSING, instance=self._instance):
+        # Shielded: what is stored for a cancelled call must reach the clean-up below.
+        with anyio.CancelScope(shield=True):
+            begun = await self._store.advance(
+                session.id, SessionState.CLOSING, instance=self._instance
+            )
+        if not begun:
             state = (await self._store.get(session.id)).state
             raise Conflict(f"session {session.id} is {state} already", field="session_id")
         try:

@@ -81,21 +81,21 @@ class SessionService:
         upstream = await self._repositories.refresh(repository)
         synced_at = now()
         boundary = await self._confinement.boundary()
-        session, new = await self._store.create(
-            WorkSession(
-                id="",
-                repository_id=repository.id,
-                principal=principal.name,
-                state=SessionState.PREPARING,
-                ref=upstream.ref if args.ref == "HEAD" else args.ref,
-                base=await self._repositories.mirror(repository).resolve(args.ref),
-                isolation=boundary.isolation,
-                instance=self._instance,
-                created_at=synced_at,
-                patch_digest=None if args.patch is None else patches.digest(args.patch),
-            ),
-            _request(principal, args),
+        asked = WorkSession(
+            id="",
+            repository_id=repository.id,
+            principal=principal.name,
+            state=SessionState.PREPARING,
+            ref=upstream.ref if args.ref == "HEAD" else args.ref,
+            base=await self._repositories.mirror(repository).resolve(args.ref),
+            isolation=boundary.isolation,
+            instance=self._instance,
+            created_at=synced_at,
+            patch_digest=None if args.patch is None else patches.digest(args.patch),
         )
+        # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
+        with anyio.CancelScope(shield=True):
+            session, new = await self._store.create(asked, _request(principal, args))
         if not new:
             return await self._view(await self._prepared(session), repository, None)
         numbers = await self._prepare(session, repository, upstream, args.patch)
