@@ -42,6 +42,14 @@ class Agent:
         return await self.call(view["next"]["tool"], **view["next"]["arguments"])
 
 
+async def run(agent: Agent, session: str, command: str) -> str:
+    """Run a command that must succeed; return its output."""
+    view = await agent.call("command_run", session_id=session, command=command)
+    assert view["outcome"] == "succeeded", view
+    text: str = view["output"]["text"]
+    return text
+
+
 def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
 

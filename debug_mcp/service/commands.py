@@ -1,7 +1,5 @@
 """Commands: accepting them, waiting for them, reading what they wrote."""
 
-import hashlib
-
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
@@ -21,10 +19,10 @@ from debug_mcp.models.commands import (
 from debug_mcp.models.sessions import WORKSPACE
 from debug_mcp.runner import output
 from debug_mcp.service.command_views import command_view, output_view
+from debug_mcp.service.keys import keyed
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.commands import Commands
-from debug_mcp.store.idempotency import Request
 
 
 class CommandService:
@@ -65,7 +63,9 @@ class CommandService:
             accepted_at=now(),
         )
         accepted, _ = await self._store.accept(
-            command, _request(principal, asked), self._settings.queued_commands
+            command,
+            keyed(principal, "command_run", asked, asked.idempotency_key),
+            self._settings.queued_commands,
         )
         self._scheduler.wake()
         return await self._view(await self._scheduler.wait(accepted, args.wait_seconds))
@@ -137,14 +137,6 @@ class CommandService:
     async def _view(self, command: Command, since: int = 0) -> CommandView:
         directory = self._scheduler.directory(command)
         return await anyio.to_thread.run_sync(command_view, command, directory, since)
-
-
-def _request(principal: Principal, args: CommandRun) -> Request | None:
-    if args.idempotency_key is None:
-        return None
-    asked = args.model_dump_json(exclude={"idempotency_key", "wait_seconds"})
-    digest = hashlib.sha256(asked.encode("utf-8", "surrogateescape")).hexdigest()
-    return Request(principal.name, "command_run", args.idempotency_key, digest)
 
 
 def _relative(cwd: str) -> str:

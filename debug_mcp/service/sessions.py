@@ -1,6 +1,5 @@
 """Sessions: opening one, and finding it again."""
 
-import hashlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -23,8 +22,8 @@ from debug_mcp.models.sessions import (
     WorkSession,
 )
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.keys import keyed
 from debug_mcp.service.repositories import RepositoryService
-from debug_mcp.store.idempotency import Request
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import checkouts, patches
@@ -95,7 +94,9 @@ class SessionService:
         )
         # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
         with anyio.CancelScope(shield=True):
-            session, new = await self._store.create(asked, _request(principal, args))
+            session, new = await self._store.create(
+                asked, keyed(principal, "session_create", args, args.idempotency_key)
+            )
         if not new:
             return await self._view(await self._prepared(session), repository, None)
         numbers = await self._prepare(session, repository, upstream, args.patch)
@@ -282,14 +283,6 @@ class SessionService:
             paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
             return view.model_copy(update={"workspace": str(folders.tree), "paths": paths})
         return view
-
-
-def _request(principal: Principal, args: SessionCreate) -> Request | None:
-    if args.idempotency_key is None:
-        return None
-    asked = args.model_dump_json(exclude={"idempotency_key"})
-    digest = hashlib.sha256(asked.encode("utf-8", "surrogateescape")).hexdigest()
-    return Request(principal.name, "session_create", args.idempotency_key, digest)
 
 
 def _test_command(tree: Path) -> str | None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import Agent, connect
+from tests.clients import Agent, connect, run
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -25,14 +25,6 @@ async def opened(agent: Agent, upstream: Upstream, **arguments: Any) -> str:
     view = await agent.call("session_create", repository=str(upstream.path), **arguments)
     session: str = view["session_id"]
     return session
-
-
-async def run(agent: Agent, session: str, command: str) -> str:
-    """Run a command that must succeed; return its output."""
-    view = await agent.call("command_run", session_id=session, command=command)
-    assert view["outcome"] == "succeeded", view
-    text: str = view["output"]["text"]
-    return text
 
 
 def mirror(settings: Settings) -> Path:

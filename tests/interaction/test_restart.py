@@ -16,6 +16,7 @@ import pytest
 from debug_mcp.config import Settings
 from debug_mcp.runner.supervisor import read_fields
 from tests.clients import connect, stdio_parameters
+from tests.files import appears
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -102,12 +103,6 @@ class Tree:
         state = read_fields(self.command(command_id) / "state")
         assert state is not None
         return int(state["shim"])
-
-
-async def appears(path: Path) -> None:
-    with anyio.fail_after(20):
-        while not path.exists():
-            await anyio.sleep(0.01)
 
 
 async def begin(

@@ -13,7 +13,7 @@ from debug_mcp.config import Settings
 from debug_mcp.errors import Conflict
 from debug_mcp.models.sessions import SessionClose, SessionCreate, SessionState
 from debug_mcp.service.services import Services
-from tests.clients import Agent, connect
+from tests.clients import Agent, connect, run
 from tests.upstream import FIX, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -30,14 +30,6 @@ async def session(agent: Agent, upstream: Upstream) -> str:
     view = await agent.call("session_create", repository=str(upstream.path))
     session: str = view["session_id"]
     return session
-
-
-async def run(agent: Agent, session: str, command: str) -> str:
-    """Run a command that must succeed; return its output."""
-    view = await agent.call("command_run", session_id=session, command=command)
-    assert view["outcome"] == "succeeded", view
-    text: str = view["output"]["text"]
-    return text
 
 
 async def fetched(upstream: Upstream, view: dict[str, Any]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy
@@ -57,13 +56,6 @@ only_bwrap = pytest.mark.parametrize(
 only_none = pytest.mark.parametrize(
     "sandbox", [pytest.param(IsolationPolicy.NONE, id="none")], indirect=True
 )
-
-
-async def appears(path: Path) -> None:
-    """Wait for a file that a process writes."""
-    with anyio.fail_after(20):
-        while not path.exists():
-            await anyio.sleep(0.01)
 
 
 class Runs:

@@ -9,7 +9,8 @@ import pytest
 
 from debug_mcp.errors import ToolFailed
 from debug_mcp.runner.capture import capture
-from tests.runner.conftest import Runs, appears, only_none
+from tests.files import appears
+from tests.runner.conftest import Runs, only_none
 
 pytestmark = pytest.mark.anyio
 

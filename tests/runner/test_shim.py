@@ -15,7 +15,8 @@ import pytest
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.runner import shim
 from debug_mcp.runner.supervisor import Job, Supervisor, has_begun, is_held, read_fields
-from tests.runner.conftest import Runs, appears, make_sandbox, only_bwrap, only_none
+from tests.files import appears
+from tests.runner.conftest import Runs, make_sandbox, only_bwrap, only_none
 
 pytestmark = pytest.mark.anyio
 

@@ -38,11 +38,11 @@ def test_a_program_that_is_a_link_brings_the_prefix_of_what_it_links_to(home: Pa
 
 
 def test_a_virtual_environment_brings_its_base_interpreter(home: Path) -> None:
-    program(home / "work/.venv/bin/pytest")
+    program(home / "project/.venv/bin/pytest")
     program(home / "base/bin/python3")
-    (home / "work/.venv/pyvenv.cfg").write_text(f"home = {home}/base/bin\nversion = 3.13\n")
-    found = find_toolchains(f"{home}/work/.venv/bin", home)
-    assert found.folders == (home / "base", home / "work/.venv")
+    (home / "project/.venv/pyvenv.cfg").write_text(f"home = {home}/base/bin\nversion = 3.13\n")
+    found = find_toolchains(f"{home}/project/.venv/bin", home)
+    assert found.folders == (home / "base", home / "project/.venv")
 
 
 def test_a_whole_home_is_never_handed_out(home: Path) -> None:
@@ -72,15 +72,15 @@ def test_every_name_on_the_way_to_a_program_is_needed(home: Path) -> None:
 
 
 def test_a_base_interpreter_is_needed_by_all_its_names(home: Path) -> None:
-    program(home / "work/.venv/bin/pytest")
+    program(home / "project/.venv/bin/pytest")
     program(home / "versions/3.13.2/bin/python3")
     (home / "versions/3.13").symlink_to("3.13.2")
-    (home / "work/.venv/pyvenv.cfg").write_text(f"home = {home}/versions/3.13/bin\n")
-    found = find_toolchains(f"{home}/work/.venv/bin", home)
+    (home / "project/.venv/pyvenv.cfg").write_text(f"home = {home}/versions/3.13/bin\n")
+    found = find_toolchains(f"{home}/project/.venv/bin", home)
     assert found.folders == (
         home / "versions/3.13",
         home / "versions/3.13.2",
-        home / "work/.venv",
+        home / "project/.venv",
     )
 
 

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from debug_mcp.auth.principal import LOCAL
 from debug_mcp.config import Layout, Settings
 from debug_mcp.models.commands import CommandCancel, CommandRun, CommandView, CommandWait
 from debug_mcp.models.sessions import SessionClose, SessionCreate, SessionView
 from debug_mcp.service.services import Services
+from tests.files import appears
 from tests.upstream import Upstream
 
 # Says that it has started, and goes on when the test says so.
@@ -59,13 +58,6 @@ class House:
     def file(self, session: str, name: str) -> Path:
         """Return where a file of a session's tree is."""
         return self.layout.sessions / session / "tree" / name
-
-
-async def appears(path: Path) -> None:
-    """Wait for a file that another process writes."""
-    with anyio.fail_after(20):
-        while not path.exists():
-            await anyio.sleep(0.01)
 
 
 def text(view: CommandView) -> str:

@@ -13,7 +13,8 @@ from debug_mcp.errors import Busy, Conflict, DebugMcpError
 from debug_mcp.runner.supervisor import is_held
 from debug_mcp.service import scheduler
 from debug_mcp.store import database
-from tests.service.house import GATED, House, appears, text
+from tests.files import appears
+from tests.service.house import GATED, House, text
 from tests.upstream import FIX, Upstream
 
 pytestmark = pytest.mark.anyio
