@@ -78,9 +78,9 @@ def test_a_base_interpreter_is_needed_by_all_its_names(home: Path) -> None:
     (home / "project/.venv/pyvenv.cfg").write_text(f"home = {home}/versions/3.13/bin\n")
     found = find_toolchains(f"{home}/project/.venv/bin", home)
     assert found.folders == (
+        home / "project/.venv",
         home / "versions/3.13",
         home / "versions/3.13.2",
-        home / "project/.venv",
     )
 
 
