@@ -1,13 +1,17 @@
 """Repository: a registered upstream with its mirror."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from debug_mcp.errors import NextCall
+from debug_mcp.models.artifacts import Globs
 from debug_mcp.models.base import Arguments, View
+from debug_mcp.models.commands import SCRIPT_CHARACTERS, EnvironmentName, EnvironmentValue
 
 
 class RepositoryState(StrEnum):
@@ -20,9 +24,27 @@ class RepositoryState(StrEnum):
     REMOVED = "removed"
 
 
+class Submodules(StrEnum):
+    """Which submodules are checked out in a session."""
+
+    NONE = "none"
+    RECURSIVE = "recursive"
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A stored repository. ``head_ref`` is the upstream's default branch."""
+    """A stored repository.
+
+    Attributes:
+        head_ref: The upstream's default branch; ``HEAD`` when it stands on none.
+        error: Why the clone failed, or the last fetch of a mirror that is there.
+        synced_at: When the mirror was last known to equal its upstream.
+        default_ref: Where sessions start that name no ref; None means the upstream's ``HEAD``.
+        depth: How many commits of each branch the mirror has; None means all.
+        setup: Shell commands that prepare the environment of a session, in order.
+        artifacts: Globs, relative to the tree, of what a command's end collects.
+        env: Variables of every command in its sessions.
+    """
 
     id: str
     name: str
@@ -32,6 +54,25 @@ class Repository:
     head_ref: str | None = None
     head_commit: str | None = None
     error: str | None = None
+    synced_at: datetime | None = None
+    default_ref: str | None = None
+    depth: int | None = None
+    submodules: Submodules = Submodules.NONE
+    setup: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Setup = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=SCRIPT_CHARACTERS)]],
+    BeforeValidator(_one_or_many),
+    Field(max_length=50),
+]
+Environment = Annotated[dict[EnvironmentName, EnvironmentValue], Field(max_length=200)]
 
 
 class RepositoryInit(Arguments):
@@ -43,6 +84,34 @@ class RepositoryInit(Arguments):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
         description="default: last part of the URL",
     )
+    default_ref: str | None = Field(
+        default=None, max_length=250, description="where sessions start; default HEAD"
+    )
+    depth: int | None = Field(
+        default=None, ge=0, le=1_000_000, description="commits of each branch; default 0: all"
+    )
+    submodules: Submodules | None = Field(
+        default=None, description="none (default), or recursive: checked out too"
+    )
+    setup: Setup | None = Field(
+        default=None, description="shell commands that prepare a session's environment"
+    )
+    artifacts: Globs | None = Field(
+        default=None, description="globs collected at each command's end"
+    )
+    env: Environment | None = Field(default=None, description="variables of all its commands")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that were given, as fields of a ``Repository``."""
+        given: dict[str, Any] = {
+            "default_ref": None if self.default_ref == "HEAD" else self.default_ref,
+            "depth": self.depth or None,
+            "submodules": self.submodules,
+            "setup": tuple(self.setup or ()),
+            "artifacts": tuple(self.artifacts or ()),
+            "env": dict(self.env or {}),
+        }
+        return {name: value for name, value in given.items() if getattr(self, name) is not None}
 
 
 class Head(View):

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -53,6 +54,9 @@ class RepositoryService:
         """
         principal.require(Scope.REPOSITORY_WRITE)
         repository = await self._register(args.url, args.name, "url")
+        settings = args.settings()
+        if settings:
+            await self._store.configure(replace(repository, **settings))
         await self.refresh(repository)
         repository = await self._store.get(repository.id)
         return RepositoryView(

@@ -1,13 +1,15 @@
 """Rows of registered repositories."""
 
+import json
 from dataclasses import replace
+from typing import Any, LiteralString
 
 import aiosqlite
 
 from debug_mcp.lifecycle import REPOSITORY, sources
-from debug_mcp.models.repositories import Repository, RepositoryState
+from debug_mcp.models.repositories import Repository, RepositoryState, Submodules
 from debug_mcp.store.database import Database, Row
-from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros
+from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
 
 
 class Repositories:
@@ -36,11 +38,25 @@ class Repositories:
                     "url": stored.url,
                     "state": stored.state,
                     "created_at": to_micros(stored.created_at),
+                    **_settings(stored),
                 },
             )
             return stored
 
         return await self._database.write(unit, durable=True)
+
+    async def configure(self, repository: Repository) -> None:
+        """Store the settings of a repository as they stand in the record; nothing else of it."""
+        settings = _settings(repository)
+        assignments = ", ".join(f"{column} = ?" for column in settings)
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                f"UPDATE repositories SET {assignments} WHERE id = ?",  # noqa: S608
+                (*settings.values(), repository.id),
+            )
+
+        await self._database.write(unit, durable=True)
 
     async def advance(
         self,
@@ -100,6 +116,17 @@ class Repositories:
         return [_repository(row) for row in rows]
 
 
+def _settings(repository: Repository) -> dict[LiteralString, Any]:
+    return {
+        "default_ref": repository.default_ref,
+        "depth": repository.depth,
+        "submodules": repository.submodules,
+        "setup": json.dumps(repository.setup),
+        "artifacts": json.dumps(repository.artifacts),
+        "env": json.dumps(dict(repository.env)),
+    }
+
+
 def _repository(row: Row) -> Repository:
     return Repository(
         id=row["id"],
@@ -110,4 +137,11 @@ def _repository(row: Row) -> Repository:
         head_ref=row["head_ref"],
         head_commit=row["head_commit"],
         error=row["error"],
+        synced_at=to_moment(row["synced_at"]),
+        default_ref=row["default_ref"],
+        depth=row["depth"],
+        submodules=Submodules(row["submodules"]),
+        setup=tuple(json.loads(row["setup"])),
+        artifacts=tuple(json.loads(row["artifacts"])),
+        env=json.loads(row["env"]),
     )

@@ -55,8 +55,16 @@ CREATE TABLE repositories (
     created_at INTEGER NOT NULL,
     head_ref TEXT,
     head_commit TEXT,
+    -- Of a clone that failed; of another one, the last fetch that did.
     error TEXT,
-    CHECK ((state = 'failed') = (error IS NOT NULL))
+    synced_at INTEGER,
+    default_ref TEXT,
+    depth INTEGER CHECK (depth > 0),
+    submodules TEXT NOT NULL DEFAULT 'none' CHECK (submodules IN ('none', 'recursive')),
+    setup TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(setup)),
+    artifacts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(artifacts)),
+    env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
+    CHECK (state <> 'failed' OR error IS NOT NULL)
 ) STRICT;
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY,

@@ -38,6 +38,7 @@ ENDED = {"state": "finished", "outcome": "failed", "ended_at": 3}
 
 POSSIBLE = [
     ("repositories", {"state": "failed", "error": "gone"}),
+    ("repositories", {"state": "ready", "error": "the last fetch failed"}),
     ("sessions", {"state": "closed", "closed_why": "by caller"}),
     ("commands", {"state": "starting", "instance": "here"}),
     ("commands", {"state": "running", **BEGUN}),
@@ -48,7 +49,9 @@ POSSIBLE = [
 IMPOSSIBLE = [
     ("repositories", {"state": "lost"}),
     ("repositories", {"state": "failed"}),
-    ("repositories", {"error": "not failed"}),
+    ("repositories", {"depth": 0}),
+    ("repositories", {"submodules": "some"}),
+    ("repositories", {"env": "{"}),
     ("sessions", {"state": "closed"}),
     ("sessions", {"closed_why": "not closed"}),
     ("sessions", {"isolation": "some"}),

@@ -17,7 +17,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
     """A ledger with a thousand finished commands in one session, known to the planner or not."""
     with contextlib.closing(fresh()) as connection:
         connection.execute(
-            "INSERT INTO repositories VALUES ('r_1', 'one', '/one', 'ready', 1, NULL, NULL, NULL)"
+            "INSERT INTO repositories (id, name, url, state, created_at) "
+            "VALUES ('r_1', 'one', '/one', 'ready', 1)"
         )
         connection.execute(
             "INSERT INTO sessions (id, repository_id, principal, state, ref, base, isolation, "

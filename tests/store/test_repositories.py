@@ -1,11 +1,12 @@
 """Rows of repositories."""
 
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
 
-from debug_mcp.models.repositories import RepositoryState
+from debug_mcp.models.repositories import RepositoryState, Submodules
 from tests.store.ledger import BASE, MIDDAY, Ledger
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,24 @@ async def test_a_repository_goes_where_the_lifecycle_allows_with_its_facts(ledge
     assert await advance(repository.id, RepositoryState.READY, head=("main", BASE))
     ready = await ledger.repositories.get(repository.id)
     assert (ready.state, ready.head_ref, ready.head_commit) == ("ready", "main", BASE)
+
+
+async def test_settings_are_stored_with_it_and_changed_alone(ledger: Ledger) -> None:
+    settings: dict[str, Any] = {
+        "default_ref": "trunk",
+        "depth": 5,
+        "submodules": Submodules.RECURSIVE,
+        "setup": ("make deps", "pip install -e ."),
+        "artifacts": ("build/**/*.xml",),
+        "env": {"MODE": "test"},
+    }
+    repository = await ledger.repository(**settings)
+    assert await ledger.repositories.get(repository.id) == replace(repository, **settings)
+    await ledger.repositories.advance(repository.id, RepositoryState.READY, head=("main", BASE))
+    await ledger.repositories.configure(replace(repository, setup=(), env={}, head_ref=None))
+    changed = await ledger.repositories.get(repository.id)
+    assert (changed.setup, changed.env, changed.artifacts) == ((), {}, settings["artifacts"])
+    assert (changed.state, changed.head_ref) == ("ready", "main")
 
 
 async def test_a_fetch_moves_the_head(ledger: Ledger) -> None:
