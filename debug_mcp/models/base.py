@@ -15,7 +15,7 @@ class Arguments(BaseModel):
 class View(BaseModel):
     """What a caller gets. Absent means null, empty or default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     def compact(self) -> dict[str, Any]:
         """Return the JSON object that stands for this view, without empty members."""
