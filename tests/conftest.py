@@ -43,6 +43,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # So that sessions find the pytest that runs this.
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         yield home
+    # The networks of sessions that tests left open, as they may: servers come back to them.
+    for lock in tmp_path_factory.getbasetemp().glob("*/**/sessions/*/network/lock"):
+        lock.unlink(missing_ok=True)
 
 
 @pytest.fixture

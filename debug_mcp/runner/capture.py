@@ -54,16 +54,7 @@ async def capture(
     """
     name = program.name
     try:
-        # Started here and not in a worker thread: the sandbox dies with the thread that started it.
-        process = subprocess.Popen(  # noqa: ASYNC220
-            program.arguments,
-            env=program.environment,
-            cwd=program.cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = _start(program)
     except OSError as error:
         raise ToolFailed(f"{name} could not be started: {error.strerror}") from error
     with process:
@@ -84,6 +75,26 @@ async def capture(
         fault = errors.removeprefix(_SANDBOX_FAULT).decode("utf-8", "replace").strip()
         raise ToolFailed(f"{name} could not be started: {fault}")
     return Captured(process.returncode, bytes(output), bytes(errors))
+
+
+def _start(program: Confined) -> "subprocess.Popen[bytes]":
+    """Start it here and not in a worker thread: the sandbox dies with the thread that did."""
+    options = os.memfd_create("options")
+    try:
+        os.write(options, program.encoded_options)
+        os.lseek(options, 0, os.SEEK_SET)
+        return subprocess.Popen(
+            program.command(options),
+            env=program.environment,
+            cwd=program.cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=[options] if program.launcher else [],
+        )
+    finally:
+        os.close(options)
 
 
 async def _converse(

@@ -55,14 +55,23 @@ _REMEDY = (
     "with --isolation none"
 )
 
+_APART = (
+    "each command has a network of its own here, because nsenter (of util-linux) does not work: "
+    "a server that one command starts does not answer the next"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """What this machine offers: the level, and where it is less than the best, why."""
+    """What this machine offers: the level, and where it is less than the best, why.
+
+    Without ``nsenter`` each command has a network of its own, instead of the session's.
+    """
 
     isolation: Isolation
     bwrap: str | None = None
     why: str | None = None
+    nsenter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,9 @@ class Folders:
 class Confined:
     """A program ready to start: the arguments, environment and folder that go to the kernel.
 
-    ``name`` is the program that was asked for, whatever is wrapped around it.
+    ``name`` is the program that was asked for, whatever is wrapped around it. ``launcher`` is what
+    is, with ``options`` that it reads from a descriptor: everybody may see a process's arguments,
+    and a variable may be a secret.
     """
 
     name: str
@@ -87,6 +98,19 @@ class Confined:
     environment: dict[str, str]
     cwd: str
     isolation: Isolation
+    launcher: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    def command(self, options_fd: int) -> tuple[str, ...]:
+        """Return all arguments, where the options can be read from ``options_fd``."""
+        if not self.launcher:
+            return self.arguments
+        return *self.launcher, "--args", str(options_fd), "--", *self.arguments
+
+    @property
+    def encoded_options(self) -> bytes:
+        """The options as bubblewrap reads them: each ends with a NUL."""
+        return b"".join(os.fsencode(option) + b"\0" for option in self.options)
 
 
 def choose_boundary(policy: IsolationPolicy) -> Boundary:
@@ -101,16 +125,28 @@ def choose_boundary(policy: IsolationPolicy) -> Boundary:
         return Boundary(Isolation.NONE, why="chosen by the setting isolation=none")
     bwrap = shutil.which("bwrap", path=BWRAP_PATH)
     problem = "bwrap is not installed" if bwrap is None else _probe(bwrap)
-    if problem is None:
-        return Boundary(Isolation.BWRAP, bwrap)
+    if bwrap is not None and problem is None:
+        nsenter = _find_nsenter(bwrap)
+        return Boundary(Isolation.BWRAP, bwrap, None if nsenter else _APART, nsenter)
     if policy is IsolationPolicy.REQUIRE_BWRAP:
         raise Unavailable(f"no sandbox: {problem}; {_REMEDY}")
     return Boundary(Isolation.NONE, why=f"{problem}; {_REMEDY}")
 
 
-def _probe(bwrap: str) -> str | None:
+def holding(bwrap: str) -> tuple[str, ...]:
+    """Return what starts a program in a network namespace of its own, and otherwise outside."""
+    outside = ("--dev-bind", "/", "/", "--chdir", "/")
+    return (bwrap, "--unshare-user", "--unshare-net", *outside, "--")
+
+
+def entering(nsenter: str, pid: int) -> tuple[str, ...]:
+    """Return what starts a program in another process's network namespace."""
+    return (nsenter, "--target", str(pid), "--user", "--net", "--preserve-credentials")
+
+
+def _probe(bwrap: str, *before: str) -> str | None:
     """Start the smallest full sandbox; its version number alone proves nothing."""
-    arguments = [bwrap, *_NAMESPACES, "--unshare-net", *_CONTROL]
+    arguments = [*before, bwrap, *_NAMESPACES, *([] if before else ["--unshare-net"]), *_CONTROL]
     arguments += ["--ro-bind", "/", "/", *_PROC, "--dev", "/dev", "--", "/bin/true"]
     try:
         done = subprocess.run(
@@ -121,6 +157,25 @@ def _probe(bwrap: str) -> str | None:
     if done.returncode == 0:
         return None
     return f"bwrap does not work here: {done.stderr.decode('utf-8', 'replace').strip()}"
+
+
+def _find_nsenter(bwrap: str) -> str | None:
+    """Return what really enters another sandbox's network from here, if there is such a thing."""
+    nsenter = shutil.which("nsenter", path=BWRAP_PATH)
+    if nsenter is None:
+        return None
+    waits = ("/bin/sh", "-c", "echo $$; read end")
+    with subprocess.Popen(
+        (*holding(bwrap), *waits),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={},
+    ) as holder:
+        pid = b"" if holder.stdout is None else holder.stdout.readline()
+        works = pid and _probe(bwrap, *entering(nsenter, int(pid))) is None
+        holder.kill()
+    return nsenter if works else None
 
 
 class Sandbox:
@@ -151,6 +206,7 @@ class Sandbox:
         environment: Mapping[str, str],
         cwd: str = ".",
         network: bool = False,
+        entering: tuple[str, ...] = (),
         supervised: bool = True,
     ) -> Confined:
         """Return what to start so that ``arguments`` run in the session's view.
@@ -161,6 +217,8 @@ class Sandbox:
             environment: All of the program's environment.
             cwd: Relative to the tree's root; checked by the caller.
             network: Share the host's network.
+            entering: What enters the session's own network (``runner.network``). Without it and
+                without ``network``, the program has a network of its own.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
         """
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
@@ -168,23 +226,29 @@ class Sandbox:
             return Confined(
                 arguments[0], tuple(arguments), dict(environment), where, Isolation.NONE
             )
-        wrapped = [self.boundary.bwrap, *_NAMESPACES, *_CONTROL]
-        wrapped += [] if network else ["--unshare-net"]
-        wrapped += ["--json-status-fd", str(STATUS_FD)] if supervised else []
+        options = [*_NAMESPACES, *_CONTROL]
+        options += [] if network or entering else ["--unshare-net"]
+        options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
         # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
         readable = self._readable()
-        wrapped += [*_system(), *_session(folders)]
-        wrapped += _guarded(*readable, folders.objects)
+        options += [*_system(), *_session(folders)]
+        options += _guarded(*readable, folders.objects)
         for folder in readable:
-            wrapped += ["--ro-bind-try", str(folder), str(folder)]
-        wrapped += [*self._covered(readable), *_borrowed(folders)]
-        wrapped += ["--chdir", where]
-        # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap,
-        # and /proc/1/environ inside shows what bwrap was started with.
+            options += ["--ro-bind-try", str(folder), str(folder)]
+        options += [*self._covered(readable), *_borrowed(folders)]
+        options += ["--chdir", where]
+        # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap.
         for name, value in environment.items():
-            wrapped += ["--setenv", name, value]
-        wrapped += ["--remount-ro", "/", "--", *arguments]
-        return Confined(arguments[0], tuple(wrapped), {}, "/", Isolation.BWRAP)
+            options += ["--setenv", name, value]
+        return Confined(
+            arguments[0],
+            tuple(arguments),
+            environment={},
+            cwd="/",
+            isolation=Isolation.BWRAP,
+            launcher=(*([] if network else entering), self.boundary.bwrap),
+            options=(*options, "--remount-ro", "/"),
+        )
 
     def _readable(self) -> list[Path]:
         """Return the toolchains, but none of the data directory and none over the session."""

@@ -1,7 +1,7 @@
 """A supervisor for one command. It outlives the server that started it.
 
 Started as ``python -I -S shim.py DIRECTORY``. The files of the command's directory are the whole
-interface: ``spec`` in, ``state``, ``output`` and ``exit`` out. ``-I -S`` and modules written in C
+interface: ``spec``, ``options`` in, ``state``, ``output``, ``exit`` out. ``-I -S`` and modules in C
 alone make it start in milliseconds (``signal`` and ``ctypes`` would double that: ``_signal`` and
 ``_ctypes`` are what they wrap), and keep every module of the working tree out of the supervisor.
 
@@ -30,7 +30,7 @@ CHUNK = 1 << 20
 DRAIN_CHUNKS = 16
 PIPE_BYTES = 1 << 20
 LOCK_FD = 3  # held by us, from the server
-STATUS_FD = 3  # held by the sandbox: where it reports, named in its arguments
+STATUS_FD, OPTIONS_FD = 3, 4  # the sandbox's: where it reports, and reads its options
 PR_SET_CHILD_SUBREAPER = 36
 SWEEP_PAUSE_SECONDS = 0.001
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
@@ -82,8 +82,7 @@ def reserve(directory: int, name: str) -> None:
 class Output:
     """Everything that the command writes, moved from one pipe into one file.
 
-    Past the limit, or when the disk is full, it goes on reading and drops: a program never hangs
-    and never gets SIGPIPE because of us.
+    Past the limit, or on a full disk, it reads on and drops: no program hangs or gets SIGPIPE.
     """
 
     def __init__(self, directory: int, limit: int) -> None:
@@ -249,6 +248,7 @@ def spawn(spec: Spec, output: Output) -> Child:
         status, reports = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         reports = high(reports)
         actions.append((os.POSIX_SPAWN_DUP2, reports, STATUS_FD))
+        actions.append((os.POSIX_SPAWN_OPEN, OPTIONS_FD, sys.argv[1] + "/options", os.O_RDONLY, 0))
     pid = os.posix_spawnp(
         spec.arguments[0],
         spec.arguments,

@@ -1,8 +1,8 @@
 """Starts shims, follows them, and finds them again after a restart.
 
-A command's directory holds its whole truth: ``spec``, ``lock``, ``state``, ``output``, ``exit``
-(see ``runner.shim``). Nothing here is remembered that the directory does not say, except which
-shims are our own children and must be reaped.
+A command's directory holds its whole truth: ``spec``, ``options`` (the sandbox's), ``lock``,
+``state``, ``output``, ``exit`` (see ``runner.shim``). Nothing here is remembered that the directory
+does not say, except which shims are our own children and must be reaped.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ class Job:
             f"grace={self.grace}",
             f"output_limit={self.output_limit}",
             *([] if self.idle_timeout is None else [f"idle_timeout={self.idle_timeout}"]),
-            *(f"arg={argument}" for argument in self.program.arguments),
+            *(f"arg={argument}" for argument in self.program.command(shim.OPTIONS_FD)),
             *(f"env={name}={value}" for name, value in self.program.environment.items()),
         ]
-        if any("\0" in field for field in fields):
+        if any("\0" in field for field in (*fields, *self.program.options)):
             raise ValueError("a NUL in an argument, a variable or a folder")
         return "\0".join(fields).encode("utf-8", "surrogateescape")
 
@@ -99,9 +99,8 @@ class Supervisor:
             # The lock belongs to the open file, which the shim inherits: when we close our
             # descriptor, it is held exactly as long as the shim lives.
             _take(lock)
-            spec = os.open(directory / "spec", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(spec, "wb") as file:
-                file.write(content)
+            _write(directory / "options", job.program.encoded_options)
+            _write(directory / "spec", content)
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._children[directory] = os.posix_spawn(
                 sys.executable,
@@ -202,6 +201,12 @@ def read_fields(path: Path) -> dict[str, str] | None:
         return None
     # Only "\n" parts them: a message may hold any other line end, and must not forge a field.
     return dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
+
+
+def _write(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "wb") as opened:
+        opened.write(content)
 
 
 def _take(lock: int) -> None:

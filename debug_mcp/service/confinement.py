@@ -8,6 +8,7 @@ from debug_mcp.config import Layout, Settings, user_environment
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
+from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains, find_toolchains
 from debug_mcp.worktrees import git
@@ -73,6 +74,21 @@ class Confinement:
         root = self._layout.sessions / session.id
         mirror = self._layout.repositories / session.repository_id
         return Folders(root / "tree", root / "home", root / "tmp", mirror / "objects")
+
+    async def entering(self, session: WorkSession) -> tuple[str, ...]:
+        """Return what enters the network that all commands of a session share.
+
+        Nothing where each command has its own (see ``Boundary``), or where there is no sandbox.
+
+        Raises:
+            ToolFailed: The network cannot be made.
+            Unavailable: The sandbox does not work any more.
+        """
+        boundary = (await self.sandbox(session)).boundary
+        if boundary.bwrap is None or boundary.nsenter is None:
+            return ()
+        folder = self._layout.sessions / session.id / "network"
+        return await enter_network(folder, boundary.bwrap, boundary.nsenter)
 
     def git_in(self, session: WorkSession) -> Run:
         """Return git at the root of a session's tree, inside its sandbox."""

@@ -210,6 +210,7 @@ class Scheduler:
             ),
             cwd=request.cwd,
             network=request.network,
+            entering=() if request.network else await self._confinement.entering(session),
         )
         return Job(
             program,

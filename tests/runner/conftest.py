@@ -58,6 +58,9 @@ only_none = pytest.mark.parametrize(
 )
 
 
+OPTIONS = ("cwd", "network", "entering", "env")
+
+
 class Runs:
     """Starts jobs as the scheduler does, each in a directory of its own."""
 
@@ -78,8 +81,8 @@ class Runs:
         return self.sandbox.confine(self.folders, arguments, environment=environment, **options)
 
     def start(self, command: str | Sequence[str], **limits: Any) -> Path:
-        """Start a job; ``cwd``, ``network`` and ``env`` go to the sandbox, the rest are limits."""
-        options = {key: limits.pop(key) for key in ("cwd", "network", "env") if key in limits}
+        """Start a job; ``OPTIONS`` go to the sandbox, the rest are limits."""
+        options = {key: limits.pop(key) for key in OPTIONS if key in limits}
         self._count += 1
         directory = self._root / f"c_{self._count}"
         job = {"timeout": 30.0, "grace": 1.0, "output_limit": 1 << 24, **limits}

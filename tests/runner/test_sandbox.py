@@ -152,7 +152,7 @@ def test_a_data_directory_below_a_folder_of_the_system_is_covered(
 ) -> None:
     # Nothing below /usr or /opt can be made here, so the arguments have to tell.
     monkeypatch.setattr(sandbox_module, "SYSTEM_ROOTS", (tmp_path,))
-    arguments = runs.program("true").arguments
+    arguments = runs.program("true").options
     bound = arguments.index(str(tmp_path))
     assert arguments[bound - 1 : bound + 2] == ("--ro-bind-try", str(tmp_path), str(tmp_path))
     covered = [i for i, a in enumerate(arguments) if a == str(tmp_path / "data")]
@@ -217,3 +217,17 @@ def test_where_bwrap_is_missing_the_remedy_is_to_install_it(
     monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"bwrap is not installed.*install bubblewrap"):
         choose_boundary(IsolationPolicy.REQUIRE_BWRAP)
+
+
+@pytest.mark.bwrap
+def test_without_nsenter_the_boundary_says_that_commands_have_networks_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose_boundary(IsolationPolicy.AUTO).why is None
+    (tmp_path / "bwrap").symlink_to("/usr/bin/bwrap")
+    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    boundary = choose_boundary(IsolationPolicy.AUTO)
+    assert boundary.isolation is Isolation.BWRAP
+    assert boundary.nsenter is None
+    assert boundary.why is not None
+    assert "network of its own" in boundary.why
