@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from debug_mcp.errors import NextCall
-from debug_mcp.models.base import Arguments, IdempotencyKey, Seconds, View, WaitSeconds
+from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
 from debug_mcp.models.sessions import SessionId
 
 # `bash -c` fails at 128 KiB, the kernel's limit for one argument.
@@ -77,6 +77,7 @@ class CommandRun(Arguments):
         default=RUN_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
     )
     network: bool = Field(default=False, description="share the host's network; off by default")
+    parallel: bool = Field(default=False, description="run beside the session's queue")
     idempotency_key: IdempotencyKey = None
 
 
@@ -105,6 +106,16 @@ class CommandCancel(Arguments):
     """Arguments of ``command_cancel``."""
 
     command_id: CommandId
+
+
+class CommandList(Arguments):
+    """Arguments of ``command_list``."""
+
+    session_id: SessionId | None = None
+    state: CommandState | None = None
+    outcome: Outcome | None = None
+    cursor: str | None = Field(default=None, max_length=64, description="next_cursor of a page")
+    limit: int = Field(default=20, ge=1, le=100, description="default 20, at most 100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +164,18 @@ class OutputView(View):
     next_offset: int | None = None
 
 
+class QueueView(View):
+    """What a queued command waits for.
+
+    ``ahead`` counts the commands of its session that come first, and ``waits_for`` is the one that
+    runs now. With none ahead it waits for one of the ``places`` that all sessions share.
+    """
+
+    ahead: int
+    waits_for: str | None = None
+    places: int | None = None
+
+
 class CommandView(View):
     """A command as a caller sees it: ids and outcome first, then what it printed."""
 
@@ -164,10 +187,34 @@ class CommandView(View):
     elapsed_seconds: Seconds | None = None
     last_output_age_seconds: Seconds | None = None
     deadline_in_seconds: int | None = None
+    queue: QueueView | None = None
     limit: Limit | None = None
     output: OutputView | None = None
     hint: str | None = None
     next: NextCall | None = None
+
+
+class CommandRow(View):
+    """A command in a list; ``command`` is the beginning of what was asked."""
+
+    command_id: str
+    session_id: str
+    state: CommandState
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    command: str
+    parallel: bool | None = None
+    queue: QueueView | None = None
+    accepted_at: Moment
+    elapsed_seconds: Seconds | None = None
+
+
+class CommandListView(View):
+    """Commands, newest first; ``next_cursor`` where there are more."""
+
+    commands: list[CommandRow]
+    next_cursor: str | None = None
+    hint: str | None = None
 
 
 class OutputPage(View):

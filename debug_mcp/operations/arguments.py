@@ -81,7 +81,7 @@ def _candidates(fault: ErrorDetails, model: type[Arguments]) -> list[str]:
     if fault["type"] == "extra_forbidden":
         return _near(str(fault["loc"][0]), model) or keys(model)
     expected = fault.get("ctx", {}).get("expected")
-    if fault["type"] == "literal_error" and isinstance(expected, str):
+    if fault["type"] in ("literal_error", "enum") and isinstance(expected, str):
         return [part.strip("' ") for part in expected.replace(" or ", ",").split(",")]
     return []
 

@@ -3,6 +3,8 @@
 from debug_mcp.auth.principal import Scope
 from debug_mcp.models.commands import (
     CommandCancel,
+    CommandList,
+    CommandListView,
     CommandOutput,
     CommandRun,
     CommandView,
@@ -19,7 +21,8 @@ async def command_run(call: Call, args: CommandRun) -> CommandView:
     A longer one goes on: follow it with command_wait. Each command is a new process in the same
     machine-like session: cd and variables do not carry over; files, /tmp and the home do. All
     processes of a command end with it. A non-zero exit code is a normal answer. Commands of one
-    session run one after the other. There is no network unless network is true.
+    session run one after the other, unless parallel is true. There is no network unless network
+    is true.
     """
     return await call.services.commands.run(call.principal, args)
 
@@ -50,3 +53,9 @@ async def command_cancel(call: Call, args: CommandCancel) -> CommandView:
     One that waits in the queue never starts. One that has ended stays as it ended.
     """
     return await call.services.commands.cancel(call.principal, args)
+
+
+@operation(scope=Scope.SESSION_READ, title="List commands", read_only=True)
+async def command_list(call: Call, args: CommandList) -> CommandListView:
+    """List your commands, newest first, of one session or of all; queued ones with their place."""
+    return await call.services.commands.list(call.principal, args)

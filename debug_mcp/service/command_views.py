@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 from pathlib import Path
 
@@ -10,16 +11,19 @@ from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
     TIMEOUT_LIMIT_SECONDS,
     Command,
+    CommandRow,
     CommandState,
     CommandView,
     Limit,
     Outcome,
     OutputView,
+    QueueView,
 )
 from debug_mcp.runner.output import Page, excerpt, last_written
 
 FINISHED_BYTES = 6000
 RUNNING_BYTES = 1500
+ROW_CHARACTERS = 200
 _NOT_FOUND = re.compile(
     r"(?:^|: )(?P<program>[^\s:]+): (?:command )?not found$"  # bash, sh
     r"|execvp (?P<inside>\S+): No such file"  # bwrap
@@ -35,7 +39,9 @@ _LONGER = 3
 _QUIET_SECONDS = 5
 
 
-def command_view(command: Command, directory: Path, since: int = 0) -> CommandView:
+def command_view(
+    command: Command, directory: Path, since: int = 0, queue: QueueView | None = None
+) -> CommandView:
     """Return the view of a command; reads its output, so call it in a thread."""
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
@@ -52,9 +58,10 @@ def command_view(command: Command, directory: Path, since: int = 0) -> CommandVi
         elapsed_seconds=_elapsed(command),
         last_output_age_seconds=last_written(path) if running and page and page.total else None,
         deadline_in_seconds=_deadline(command),
+        queue=queue,
         limit=_limit(command),
         output=None if page is None else output_view(page, running=running),
-        hint=_hint(command, page, last_written(path)),
+        hint=_hint(command, page, last_written(path), queue),
         next=_next(command, page),
     )
 
@@ -106,7 +113,27 @@ def _limit(command: Command) -> Limit | None:
             return None
 
 
-def _hint(command: Command, page: Page | None, written_ago: float | None) -> str | None:
+def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:
+    """Return a command as it stands in a list."""
+    asked = command.request.command
+    written = asked if isinstance(asked, str) else shlex.join(asked)
+    return CommandRow(
+        command_id=command.id,
+        session_id=command.session_id,
+        state=command.state,
+        outcome=command.outcome,
+        exit_code=command.exit_code,
+        command=written if len(written) <= ROW_CHARACTERS else f"{written[:ROW_CHARACTERS]}…",
+        parallel=command.request.parallel or None,
+        queue=queue,
+        accepted_at=command.accepted_at,
+        elapsed_seconds=_elapsed(command),
+    )
+
+
+def _hint(
+    command: Command, page: Page | None, written_ago: float | None, queue: QueueView | None
+) -> str | None:
     match command.outcome:
         case Outcome.SPAWN_FAILED:
             if _lacks_folder(command):
@@ -129,9 +156,21 @@ def _hint(command: Command, page: Page | None, written_ago: float | None) -> str
         case Outcome.LOST:
             return "nobody saw its end: its supervisor was killed; it was not run again"
         case None if command.state is CommandState.QUEUED:
-            return "waits for the commands before it in this session, or for a free place"
+            return _waits(queue)
         case _:
             return None
+
+
+def _waits(queue: QueueView | None) -> str | None:
+    if queue is None:
+        return None
+    if queue.waits_for:
+        return (
+            f"it starts when {queue.waits_for} has ended"
+            + (f", and {queue.ahead - 1} more" if queue.ahead > 1 else "")
+            + "; a command with parallel: true does not wait for them"
+        )
+    return f"it starts when one of the {queue.places} places for running commands is free"
 
 
 def _progress(command: Command, page: Page, written_ago: float | None) -> str | None:

@@ -9,20 +9,23 @@ from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
     Command,
     CommandCancel,
+    CommandList,
+    CommandListView,
     CommandOutput,
     CommandRun,
     CommandState,
     CommandView,
     CommandWait,
     OutputPage,
+    QueueView,
 )
 from debug_mcp.models.sessions import WORKSPACE
 from debug_mcp.runner import output
-from debug_mcp.service.command_views import command_view, output_view
+from debug_mcp.service.command_views import command_row, command_view, output_view
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
-from debug_mcp.store.commands import Commands
+from debug_mcp.store.commands import Commands, Wanted
 
 
 class CommandService:
@@ -106,6 +109,40 @@ class CommandService:
             output=output_view(await anyio.to_thread.run_sync(read), running=growing),
         )
 
+    async def list(self, principal: Principal, args: CommandList) -> CommandListView:
+        """Return the principal's commands, newest first.
+
+        Raises:
+            NotFound: There is no such session of the principal's, or the cursor is none of ours.
+        """
+        principal.require(Scope.SESSION_READ)
+        if args.session_id is not None:
+            await self._sessions.owned(principal, args.session_id)
+        after = None if args.cursor is None else await self._cursor(principal, args.cursor)
+        wanted = Wanted(args.session_id, args.state, args.outcome)
+        found = await self._store.page(principal.name, wanted, after, args.limit + 1)
+        shown = found[: args.limit]
+        return CommandListView(
+            commands=[command_row(command, await self._place(command)) for command in shown],
+            next_cursor=shown[-1].id if len(found) > args.limit else None,
+            hint=None if shown else "there is none",
+        )
+
+    async def _cursor(self, principal: Principal, cursor: str) -> Command:
+        """Return the last command of the page before: its id is the cursor.
+
+        Raises:
+            NotFound: There is none of this id.
+        """
+        command = await self._store.owned(cursor, principal.name)
+        if command is None:
+            raise NotFound(
+                f"no page after {cursor!r}; send the next_cursor of an answer, or none for the "
+                "first page",
+                field="cursor",
+            )
+        return command
+
     async def cancel(self, principal: Principal, args: CommandCancel) -> CommandView:
         """End a command: SIGTERM, a grace period, then SIGKILL for all of it.
 
@@ -134,9 +171,19 @@ class CommandService:
             )
         return command
 
+    async def _place(self, command: Command) -> QueueView | None:
+        """Return what a queued command waits for."""
+        if command.state is not CommandState.QUEUED:
+            return None
+        ahead = await self._store.ahead(command)
+        if ahead:
+            return QueueView(ahead=len(ahead), waits_for=ahead[0])
+        return QueueView(ahead=0, places=self._settings.running_commands)
+
     async def _view(self, command: Command, since: int = 0) -> CommandView:
         directory = self._scheduler.directory(command)
-        return await anyio.to_thread.run_sync(command_view, command, directory, since)
+        queue = await self._place(command)
+        return await anyio.to_thread.run_sync(command_view, command, directory, since, queue)
 
 
 def _relative(cwd: str) -> str:

@@ -9,23 +9,45 @@ from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
-from debug_mcp.store.database import Database, Row
+from debug_mcp.store.database import RETRY_SECONDS, Database, Row
 from debug_mcp.store.idempotency import Request, recall, remember
 from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
 
-# The next of each session that has nothing going on, oldest session-head first. Whatever looks for
-# what is going on says state <> 'finished' as the partial index does, or it would read all.
+# The next of each session that has nothing going on, and whatever runs beside its queue. Where
+# places are few, the principal with the fewest running goes first, then who was served longest ago.
+# Whatever looks for what is going on says state <> 'finished' as the partial index does, or it
+# would read all.
 _NEXT = """
 SELECT head.id FROM commands AS head
 WHERE head.state <> 'finished' AND head.state = 'queued'
-  AND NOT EXISTS (
+  AND (head.parallel OR NOT EXISTS (
     SELECT 1 FROM commands AS other
-    WHERE other.session_id = head.session_id AND other.state <> 'finished'
+    WHERE other.session_id = head.session_id AND other.state <> 'finished' AND NOT other.parallel
       AND (other.state <> 'queued' OR (other.accepted_at, other.id) < (head.accepted_at, head.id))
-  )
+  ))
   AND (SELECT count(*) FROM commands WHERE state <> 'finished' AND state <> 'queued') < ?
-ORDER BY head.accepted_at, head.id LIMIT 1
+ORDER BY
+  (SELECT count(*) FROM commands AS own INDEXED BY commands_unfinished
+   WHERE own.state <> 'finished' AND own.state <> 'queued' AND own.principal = head.principal),
+  (SELECT max(started_at) FROM commands AS own WHERE own.principal = head.principal),
+  (SELECT max(started_at) FROM commands AS own
+   WHERE own.principal = head.principal AND own.session_id = head.session_id),
+  head.accepted_at, head.id
+LIMIT 1
 """
+_AHEAD = """
+SELECT id FROM commands
+WHERE session_id = ? AND state <> 'finished' AND NOT parallel
+  AND (state <> 'queued' OR (accepted_at, id) < (?, ?))
+ORDER BY accepted_at, id
+"""
+_LIST = """
+SELECT * FROM commands
+WHERE principal = :principal AND (accepted_at, id) < (:accepted_at, :id)
+  AND (:state IS NULL OR state = :state) AND (:outcome IS NULL OR outcome = :outcome)
+ORDER BY accepted_at DESC, id DESC LIMIT :limit
+"""
+_LIST_IN_SESSION = _LIST.replace("WHERE", "WHERE session_id = :session_id AND", 1)
 _QUEUE = """
 SELECT count(*) FILTER (WHERE state = 'queued') AS waiting, max(accepted_at) AS newest
 FROM commands WHERE session_id = ? AND state <> 'finished'
@@ -43,6 +65,18 @@ FROM commands WHERE state <> 'finished'
 """
 _OWNED = "SELECT * FROM commands WHERE id = ? AND principal = ?"
 _RECENT = "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20"
+
+
+_FOR_EVER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which commands to list; None means any."""
+
+    session_id: str | None = None
+    state: CommandState | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +135,7 @@ class Commands:
                     "principal": stored.principal,
                     "state": stored.state,
                     "request": stored.request.model_dump_json(),
+                    "parallel": stored.request.parallel,
                     "accepted_at": to_micros(stored.accepted_at),
                 },
             )
@@ -112,8 +147,8 @@ class Commands:
     async def claim(self, instance: str, running_limit: int) -> Command | None:
         """Take the next queued command for this server, or return None.
 
-        A session runs one command at a time, in the order of acceptance; ``running_limit`` holds
-        over all sessions and all servers.
+        A session runs one command at a time, in the order of acceptance, and its parallel ones
+        beside that; ``running_limit`` holds over all sessions and all servers.
         """
 
         async def unit(connection: aiosqlite.Connection) -> Command | None:
@@ -203,6 +238,33 @@ class Commands:
         rows = await self._database.read("SELECT * FROM commands WHERE id = ?", (command_id,))
         return _command(rows[0])
 
+    async def page(
+        self, principal: str, wanted: Wanted, after: Command | None, limit: int
+    ) -> list[Command]:
+        """Return some of the principal's commands, newest first, from the one after another on."""
+        rows = await self._database.read(
+            _LIST if wanted.session_id is None else _LIST_IN_SESSION,
+            {
+                "principal": principal,
+                "session_id": wanted.session_id,
+                "state": wanted.state,
+                "outcome": wanted.outcome,
+                "accepted_at": _FOR_EVER if after is None else to_micros(after.accepted_at),
+                "id": "" if after is None else after.id,
+                "limit": limit,
+            },
+        )
+        return [_command(row) for row in rows]
+
+    async def ahead(self, command: Command) -> list[str]:
+        """Return the ids for which a queued command of a session's queue waits, in their order."""
+        if command.request.parallel:
+            return []
+        rows = await self._database.read(
+            _AHEAD, (command.session_id, to_micros(command.accepted_at), command.id)
+        )
+        return [row["id"] for row in rows]
+
     async def recent_ids(self, principal: str) -> list[str]:
         """Return the ids of the principal's newest commands, at most 20."""
         rows = await self._database.read(_RECENT, (principal,))
@@ -238,7 +300,11 @@ async def _admit(connection: aiosqlite.Connection, session_id: str, limit: int) 
     if queue["waiting"] >= limit:
         raise Busy(
             f"{queue['waiting']} commands are queued in this session; the limit is {limit}",
-            retry_after_seconds=5,
+            retry_after_seconds=RETRY_SECONDS,
+            next_call={
+                "tool": "command_list",
+                "arguments": {"session_id": session_id, "state": CommandState.QUEUED.value},
+            },
         )
     return moment(queue["newest"] or 0)
 

@@ -43,7 +43,13 @@ def test_names_are_a_noun_and_a_verb_and_none_comes_twice() -> None:
 
 def test_only_what_changes_nothing_says_so() -> None:
     reading = {tool.name for tool in TOOLS if tool.annotations and tool.annotations.read_only_hint}
-    assert reading == {"command_wait", "command_output", "artifact_read", "server_info"}
+    assert reading == {
+        "command_wait",
+        "command_list",
+        "command_output",
+        "artifact_read",
+        "server_info",
+    }
 
 
 def test_every_error_stands_in_the_table_and_has_a_code_of_its_own() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from debug_mcp.models.base import now
-from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
-from debug_mcp.service.command_views import command_view
+from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome, QueueView
+from debug_mcp.service.command_views import command_row, command_view
 
 ASKED: dict[str, Any] = {
     "session_id": "s_1",
@@ -99,13 +99,33 @@ def test_a_character_that_is_not_whole_yet_is_left_for_the_next_look(tmp_path: P
     assert view["next"]["arguments"]["since"] == 1
 
 
-def test_a_queued_command_says_what_it_waits_for(tmp_path: Path) -> None:
-    queued = running(started_at=None)
-    view = shown(replace(queued, state=CommandState.QUEUED), tmp_path, None)
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        (QueueView(ahead=1, waits_for="c_0"), "it starts when c_0 has ended; "),
+        (QueueView(ahead=3, waits_for="c_0"), "it starts when c_0 has ended, and 2 more; "),
+        (QueueView(ahead=0, places=8), "it starts when one of the 8 places"),
+    ],
+)
+def test_a_queued_command_says_what_it_waits_for(
+    tmp_path: Path, queue: QueueView, said: str
+) -> None:
+    queued = replace(running(started_at=None), state=CommandState.QUEUED)
+    view = command_view(queued, tmp_path, 0, queue).compact()
     assert view["state"] == "queued"
-    assert "waits for the commands before it" in view["hint"]
+    assert view["queue"] == queue.compact()
+    assert view["hint"].startswith(said)
     assert "elapsed_seconds" not in view
     assert view["next"]["tool"] == "command_wait"
+
+
+def test_a_list_shows_the_beginning_of_what_was_asked(tmp_path: Path) -> None:
+    command = finished(Outcome.FAILED, 2, asked={"command": ["echo", "a b", "x" * 500]})
+    row = command_row(command).compact()
+    assert row["command"].startswith("echo 'a b' xxx")
+    assert len(row["command"]) == 201
+    assert (row["outcome"], row["exit_code"]) == ("failed", 2)
+    assert "parallel" not in row
 
 
 def test_a_timeout_offers_the_same_call_with_more_time(tmp_path: Path) -> None:

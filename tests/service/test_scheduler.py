@@ -42,6 +42,18 @@ async def test_sessions_run_beside_one_another(house: House, upstream: Upstream)
     assert [(await house.wait(command)).exit_code for command in commands] == [5, 5]
 
 
+async def test_a_parallel_command_runs_beside_the_queue_of_its_session(
+    house: House, upstream: Upstream
+) -> None:
+    session = await house.open(upstream)
+    first = await house.begin(session)
+    behind = await house.queue(session, "true")
+    beside = await house.run(session, "touch go; echo beside", parallel=True)
+    assert (beside.outcome, text(beside)) == ("succeeded", "beside\n")
+    assert (await house.wait(first)).exit_code == 5
+    assert (await house.wait(behind)).outcome == "succeeded"
+
+
 async def test_no_more_run_at_once_than_the_limit_over_all_sessions(
     settings: Settings, upstream: Upstream
 ) -> None:

@@ -16,6 +16,8 @@ CREATE TABLE commands (
     principal TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('queued', 'starting', 'running', 'finished')),
     request TEXT NOT NULL CHECK (json_valid(request)),
+    -- It runs beside its session's queue: it waits for none of it, and none of it for this.
+    parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -83,6 +85,9 @@ CREATE TABLE sessions (
 ) STRICT;
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
+CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
+CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
+CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);

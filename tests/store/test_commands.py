@@ -10,7 +10,7 @@ from debug_mcp.errors import Busy, Conflict
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
-from debug_mcp.store.commands import End
+from debug_mcp.store.commands import End, Wanted
 from debug_mcp.store.idempotency import Request
 from tests.store.ledger import MIDDAY, Ledger
 
@@ -100,6 +100,73 @@ async def test_of_several_sessions_the_one_that_waits_longest_is_next(ledger: Le
     assert [await ledger.claimed() for _ in range(4)] == [many[0].id, one.id, other.id, None]
 
 
+async def test_a_parallel_command_waits_for_none_of_its_session_and_none_for_it(
+    ledger: Ledger,
+) -> None:
+    session = await ledger.session()
+    asked = CommandRun(session_id=session.id, command="true", parallel=True)
+    first, behind = [await ledger.command(session) for _ in range(2)]
+    beside = replace(first, request=asked)
+    one, other = [(await ledger.commands.accept(beside, None, 20))[0] for _ in range(2)]
+    assert [await ledger.claimed() for _ in range(4)] == [first.id, one.id, other.id, None]
+    assert await ledger.commands.ahead(behind) == [first.id]
+    assert await ledger.commands.ahead(one) == []
+    await ledger.finish(first)
+    assert await ledger.claimed() == behind.id
+
+
+async def test_where_places_are_few_principals_and_sessions_take_turns(ledger: Ledger) -> None:
+    alice = [await ledger.session(principal="alice") for _ in range(2)]
+    bob = await ledger.session(principal="bob")
+    # Alice asked for everything before Bob came.
+    first, second = [[await ledger.command(session) for _ in range(3)] for session in alice]
+    his = [await ledger.command(bob) for _ in range(2)]
+    order = []
+    for turn in range(8):
+        [command_id] = [await ledger.claimed(running_limit=1)]
+        assert command_id is not None
+        command = await ledger.commands.get(command_id)
+        await ledger.commands.started(command.id, MIDDAY + timedelta(seconds=turn))
+        await ledger.finish(command)
+        order.append(command.id)
+    turns = [first[0], his[0], second[0], his[1], first[1], second[1], first[2], second[2]]
+    assert order == [command.id for command in turns]
+
+
+async def test_of_the_waiting_the_principal_with_the_fewest_running_is_next(
+    ledger: Ledger,
+) -> None:
+    many = [await ledger.command(await ledger.session(principal="alice")) for _ in range(4)]
+    his = await ledger.command(await ledger.session(principal="bob"))
+    assert [await ledger.claimed(running_limit=3) for _ in range(4)] == [
+        many[0].id,
+        his.id,
+        many[1].id,
+        None,
+    ]
+
+
+async def test_commands_are_listed_newest_first_page_by_page(ledger: Ledger) -> None:
+    session, other = await ledger.session(), await ledger.session()
+    ids = [(await ledger.command(session)).id for _ in range(5)]
+    apart = await ledger.command(other)
+    await ledger.finish(await ledger.commands.get(ids[0]), Outcome.FAILED)
+    everything = Wanted()
+    page = await ledger.commands.page("local", everything, None, 4)
+    assert [command.id for command in page] == [apart.id, *ids[:1:-1]]
+    rest = await ledger.commands.page("local", everything, page[-1], 4)
+    assert [command.id for command in rest] == [ids[1], ids[0]]
+    for wanted, found in (
+        (Wanted(session_id=session.id), ids[::-1]),
+        (Wanted(state=CommandState.FINISHED), ids[:1]),
+        (Wanted(outcome=Outcome.FAILED), ids[:1]),
+        (Wanted(session_id=other.id, outcome=Outcome.FAILED), []),
+    ):
+        page = await ledger.commands.page("local", wanted, None, 10)
+        assert [command.id for command in page] == found
+    assert await ledger.commands.page("bob", everything, None, 10) == []
+
+
 async def test_the_running_limit_holds_over_all_sessions_and_servers(ledger: Ledger) -> None:
     commands = [await ledger.command(await ledger.session()) for _ in range(3)]
     assert await ledger.claimed("one", running_limit=2) == commands[0].id
@@ -166,8 +233,14 @@ async def test_a_full_queue_takes_no_more_until_something_begins(ledger: Ledger)
     session = await ledger.session()
     for _ in range(2):
         await ledger.accept(session, queue_limit=2)
-    with pytest.raises(Busy, match="2 commands are queued in this session; the limit is 2"):
+    with pytest.raises(Busy) as refused:
         await ledger.accept(session, queue_limit=2)
+    assert refused.value.message == "2 commands are queued in this session; the limit is 2"
+    assert refused.value.details == {"retry_after_seconds": 5}
+    assert refused.value.next_call == {
+        "tool": "command_list",
+        "arguments": {"session_id": session.id, "state": "queued"},
+    }
     await ledger.accept(await ledger.session(), queue_limit=2)  # each session has its own
     await ledger.claimed()
     await ledger.accept(session, queue_limit=2)

@@ -43,13 +43,13 @@ def plan(database: sqlite3.Connection, query: str) -> list[str]:
 @pytest.mark.parametrize(
     ("query", "steps"),
     [
-        (commands._NEXT, 3),
         (commands._QUEUE, 1),
         (commands._UNFINISHED, 1),
         (commands._BEGUN, 1),
         (commands._COUNTS, 1),
+        (commands._AHEAD, 1),
     ],
-    ids=["claim", "queue of a session", "unfinished of a session", "begun", "counts"],
+    ids=["queue of a session", "unfinished of a session", "begun", "counts", "ahead"],
 )
 def test_what_is_going_on_is_found_without_a_look_at_what_has_ended(
     database: sqlite3.Connection, query: str, steps: int
@@ -57,6 +57,36 @@ def test_what_is_going_on_is_found_without_a_look_at_what_has_ended(
     found = plan(database, query)
     assert len(found) == steps
     assert [step for step in found if UNFINISHED not in step] == []
+
+
+def test_the_next_to_run_is_found_without_a_look_at_what_has_ended(
+    database: sqlite3.Connection,
+) -> None:
+    found = plan(database, commands._NEXT)
+    # Who was served longest ago is the last entry of an index, not a walk through it.
+    last = [step for step in found if "COVERING INDEX commands_by_" in step]
+    assert [step.split("COVERING INDEX ")[1] for step in last] == [
+        "commands_by_start (principal=?)",
+        "commands_by_session_start (principal=? AND session_id=?)",
+    ]
+    assert len(found) == 6
+    assert [step for step in found if UNFINISHED not in step and step not in last] == []
+
+
+def test_a_page_of_a_list_is_read_in_its_order(database: sqlite3.Connection) -> None:
+    values = {"principal": "me", "session_id": "s_1", "state": None, "outcome": None,
+              "accepted_at": 9, "id": "", "limit": 3}  # fmt: skip
+    for query, index in (
+        (commands._LIST, "commands_by_principal (principal=? AND accepted_at<?)"),
+        (
+            commands._LIST_IN_SESSION,
+            "commands_by_session (principal=? AND session_id=? AND accepted_at<?)",
+        ),
+    ):
+        steps = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+        assert steps[0] == f"SEARCH commands USING INDEX {index}"
+        # Only commands that were accepted in one and the same microsecond are sorted.
+        assert [step for step in steps[1:] if "RIGHT PART" not in step] == []
 
 
 def test_a_command_is_found_by_its_id(database: sqlite3.Connection) -> None:

@@ -47,6 +47,8 @@ CREATE TABLE commands (
     principal TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('queued', 'starting', 'running', 'finished')),
     request TEXT NOT NULL CHECK (json_valid(request)),
+    -- It runs beside its session's queue: it waits for none of it, and none of it for this.
+    parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -75,6 +77,10 @@ CREATE TABLE commands (
 -- uses this index when it says state <> 'finished' in these very words.
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
+CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
+-- Whose turn it is, where places are few: who was served longest ago.
+CREATE INDEX commands_by_start ON commands (principal, started_at);
+CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
 
 CREATE TABLE artifacts (
     id TEXT PRIMARY KEY,
