@@ -20,6 +20,7 @@ VALID: dict[str, dict[str, Any]] = {
     "command_wait": {"command_id": "c_1"},
     "command_output": {"command_id": "c_1"},
     "command_cancel": {"command_id": "c_1"},
+    "command_list": {},
     "artifact_list": {"session_id": "s_1"},
     "artifact_read": {"artifact_id": "a_1"},
     "server_info": {},
