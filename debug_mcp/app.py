@@ -23,6 +23,7 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.trees import Trees
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import open_database
@@ -63,8 +64,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         command_rows, artifact_rows = Commands(database), Artifacts(database)
         confinement = Confinement(settings, layout)
         repositories = RepositoryService(repository_rows, layout, confinement)
+        trees = Trees(repository_rows, repositories, confinement, layout)
         sessions = SessionService(
-            session_rows, repository_rows, repositories, confinement, layout, instance.id
+            session_rows, repository_rows, repositories, confinement, trees, instance.id
         )
         scheduler = Scheduler(
             command_rows, session_rows, confinement, settings, layout, instance.id, tasks
@@ -74,6 +76,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             repository_rows,
             repositories,
             sessions,
+            trees,
             artifact_rows,
             confinement,
             layout,
@@ -85,13 +88,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             session_rows,
             command_rows,
             sessions,
+            trees,
             exports,
             artifacts,
             scheduler,
             confinement,
             instance.id,
         )
-        recovery = Recovery(command_rows, session_rows, sessions, scheduler, instance)
+        recovery = Recovery(command_rows, session_rows, trees, scheduler, instance)
         await recovery.recover()
         tasks.start_soon(scheduler.serve)
         yield Services(

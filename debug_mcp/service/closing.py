@@ -17,6 +17,7 @@ from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import checkouts, export
@@ -34,6 +35,7 @@ class Closing:
         store: Sessions,
         commands: Commands,
         sessions: SessionService,
+        trees: Trees,
         exports: ExportService,
         artifacts: ArtifactService,
         scheduler: Scheduler,
@@ -43,6 +45,7 @@ class Closing:
         self._store = store
         self._commands = commands
         self._sessions = sessions
+        self._trees = trees
         self._exports = exports
         self._artifacts = artifacts
         self._scheduler = scheduler
@@ -82,7 +85,7 @@ class Closing:
             raise
         with anyio.CancelScope(shield=True):
             await self._store.advance(session.id, SessionState.CLOSED, closed_why=BY_CALLER)
-            await self._sessions.remove_folder(session)
+            await self._trees.remove(session)
         return ClosedView(
             session_id=session.id,
             state=SessionState.CLOSED,
@@ -114,7 +117,7 @@ class Closing:
             if await export.is_sound(run, session.base):
                 raise
             # Else a session whose .git was removed or broken could never be closed.
-            await self._sessions.renew_git(session)
+            await self._trees.renew_git(session)
             renewed = "its git directory was damaged: the branch has its files as one commit"
             exported = await self._exports.save_rest(session)
         if exported is None:

@@ -13,6 +13,7 @@ from debug_mcp.models.sessions import ExportView, SessionExport, WorkSession
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.trees import Trees
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
@@ -34,6 +35,7 @@ class ExportService:
         repository_rows: Repositories,
         repositories: RepositoryService,
         sessions: SessionService,
+        trees: Trees,
         artifacts: Artifacts,
         confinement: Confinement,
         layout: Layout,
@@ -43,6 +45,7 @@ class ExportService:
         self._repository_rows = repository_rows
         self._repositories = repositories
         self._sessions = sessions
+        self._trees = trees
         self._confinement = confinement
         self._layout = layout
 
@@ -141,7 +144,7 @@ class ExportService:
         repository = await self._repository_rows.get(session.repository_id)
         mirror = self._repositories.mirror(repository)
         # A name of its own: two exports of one session may be on their way at once.
-        with tempfile.NamedTemporaryFile(dir=self._sessions.folder(session)) as file:
+        with tempfile.NamedTemporaryFile(dir=self._trees.folder(session)) as file:
             await anyio.to_thread.run_sync(file.write, bundle)
             file.flush()
             async with self._repositories.locked(repository):

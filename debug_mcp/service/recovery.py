@@ -8,7 +8,7 @@ up; half-closed ones are open again, with their work.
 from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.scheduler import Scheduler
-from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
 
@@ -20,13 +20,13 @@ class Recovery:
         self,
         commands: Commands,
         rows: Sessions,
-        sessions: SessionService,
+        trees: Trees,
         scheduler: Scheduler,
         instance: Instance,
     ) -> None:
         self._commands = commands
         self._rows = rows
-        self._sessions = sessions
+        self._trees = trees
         self._scheduler = scheduler
         self._instance = instance
 
@@ -56,5 +56,5 @@ class Recovery:
             await self._rows.advance(session.id, SessionState.READY)
             return
         # In this order: a server that dies in between leaves the rest to the next.
-        await self._sessions.remove_folder(session)
+        await self._trees.remove(session)
         await self._rows.fail(session.id)

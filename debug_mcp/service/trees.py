@@ -1,0 +1,114 @@
+"""The working trees of sessions on this machine: made from the mirror, mended, removed."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from debug_mcp.config import Layout
+from debug_mcp.models.repositories import Repository
+from debug_mcp.models.sessions import WorkSession
+from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.store.repositories import Repositories
+from debug_mcp.worktrees import checkouts, patches
+from debug_mcp.worktrees.checkouts import Checkout, Identity
+from debug_mcp.worktrees.git import GitCall
+from debug_mcp.worktrees.mirrors import UpstreamHead
+
+
+class Trees:
+    """Every session has a folder of its own, with its tree, its home and its temporary files."""
+
+    def __init__(
+        self,
+        repository_rows: Repositories,
+        repositories: RepositoryService,
+        confinement: Confinement,
+        layout: Layout,
+    ) -> None:
+        self._repository_rows = repository_rows
+        self._repositories = repositories
+        self._confinement = confinement
+        self._layout = layout
+
+    def folder(self, session: WorkSession) -> Path:
+        """Return where everything of a session is on the host."""
+        return self._layout.sessions / session.id
+
+    async def make(
+        self,
+        session: WorkSession,
+        repository: Repository,
+        upstream: UpstreamHead,
+        patch: str | None,
+    ) -> patches.Numbers | None:
+        """Check the session's commit out, apply the patch, and return what that changed.
+
+        Raises:
+            Conflict: The patch does not apply. What is there by then is the caller's to remove.
+        """
+        folders = self._confinement.folders(session)
+        checkout = await self._checkout(session, repository, upstream.ref)
+
+        def lay_out() -> None:
+            for folder in (folders.tree, folders.home, folders.temporary):
+                folder.mkdir(mode=0o700, parents=True)
+            checkouts.lay_out(checkout)
+
+        await anyio.to_thread.run_sync(lay_out)
+        run = self._confinement.git_in(session)
+        await checkouts.fill(run)
+        return None if patch is None else await patches.apply(run, patch)
+
+    async def remove(self, session: WorkSession) -> None:
+        """Delete a session's tree, home and temporary files."""
+        await anyio.to_thread.run_sync(
+            lambda: shutil.rmtree(self.folder(session), ignore_errors=True)
+        )
+
+    async def renew_git(self, session: WorkSession) -> None:
+        """Give a tree a new git directory, at the commit where it started.
+
+        The files stay as they are. No command of the session may be running.
+        """
+        repository = await self._repository_rows.get(session.repository_id)
+        checkout = await self._checkout(session, repository, "HEAD")
+
+        def replace() -> None:
+            damaged = checkout.tree / ".git"
+            if damaged.is_symlink() or damaged.exists():
+                # Out of the tree, by its name alone: it may be a link to anywhere.
+                damaged.rename(Path(tempfile.mkdtemp(dir=self.folder(session))) / "damaged-git")
+            checkouts.lay_out(checkout)
+
+        await anyio.to_thread.run_sync(replace)
+        await checkouts.note_files(self._confinement.git_in(session))
+
+    async def _checkout(
+        self, session: WorkSession, repository: Repository, upstream_ref: str
+    ) -> Checkout:
+        mirror = self._repositories.mirror(repository)
+        return Checkout(
+            tree=self._confinement.folders(session).tree,
+            objects=mirror.objects,
+            branch=f"debug-mcp/{session.id}",
+            commit=session.base,
+            refs=await mirror.refs(),
+            upstream_head=None if upstream_ref == "HEAD" else upstream_ref,
+            identity=await self._identity(repository),
+        )
+
+    async def _identity(self, repository: Repository) -> Identity:
+        """Return who the person is in their repository; commits are made in their name."""
+
+        async def setting(name: str, default: str) -> str:
+            call = GitCall(("-C", repository.url, "config", "--get", name))
+            found = await self._confinement.host_git(call)
+            return found.output.decode("utf-8", "replace").strip() or default
+
+        return Identity(
+            await setting("user.name", "debug-mcp"),
+            await setting("user.email", "debug-mcp@localhost"),
+        )
