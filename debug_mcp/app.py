@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskGroup
 
 from debug_mcp.artifacts.collect import Files
-from debug_mcp.auth.principal import LOCAL
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
-from debug_mcp.interfaces.server import build_server
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
@@ -23,14 +22,15 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands
-from debug_mcp.store.database import open_database
+from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
-from debug_mcp.transport.stdio import serve_stdio
+from debug_mcp.store.tokens import Tokens
 
 _README = """\
 This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
@@ -60,59 +60,77 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        repository_rows, session_rows = Repositories(database), Sessions(database)
-        command_rows, artifact_rows = Commands(database), Artifacts(database)
-        confinement = Confinement(settings, layout)
-        repositories = RepositoryService(repository_rows, layout, confinement)
-        trees = Trees(repository_rows, repositories, confinement, layout)
-        sessions = SessionService(
-            session_rows, repository_rows, repositories, confinement, trees, instance.id
-        )
-        scheduler = Scheduler(
-            command_rows, session_rows, confinement, settings, layout, instance.id, tasks
-        )
-        exports = ExportService(
-            session_rows,
-            repository_rows,
-            repositories,
-            sessions,
-            trees,
-            artifact_rows,
-            confinement,
-            layout,
-        )
-        artifacts = ArtifactService(
-            artifact_rows, Files(layout.artifacts), sessions, confinement, settings
-        )
-        closing = Closing(
-            session_rows,
-            command_rows,
-            sessions,
-            trees,
-            exports,
-            artifacts,
-            scheduler,
-            confinement,
-            instance.id,
-        )
-        recovery = Recovery(command_rows, session_rows, trees, scheduler, instance)
+        services, scheduler, recovery = _joined(settings, layout, database, instance, tasks)
         await recovery.recover()
         tasks.start_soon(scheduler.serve)
-        yield Services(
-            repositories=repositories,
-            sessions=sessions,
-            exports=exports,
-            closing=closing,
-            commands=CommandService(command_rows, sessions, scheduler, settings),
-            artifacts=artifacts,
-            server=ServerService(command_rows, session_rows, confinement, settings),
-        )
+        yield services
 
 
-async def run_stdio(settings: Settings) -> None:
-    """Serve one client over standard input and output, as the person who launched us."""
-    async with open_services(settings) as services:
-        await serve_stdio(build_server(services, lambda: LOCAL))
+@contextlib.asynccontextmanager
+async def open_tokens(settings: Settings) -> AsyncIterator[TokenService]:
+    """Open the data directory for its tokens alone, without working on it.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    layout = Layout(settings.data_dir.expanduser().absolute())
+    _make_folders(layout)
+    async with schema_of(layout.database), open_database(layout.database) as database:
+        yield TokenService(Tokens(database))
+
+
+def _joined(
+    settings: Settings, layout: Layout, database: Database, instance: Instance, tasks: TaskGroup
+) -> tuple[Services, Scheduler, Recovery]:
+    """Build every part around the open ledger."""
+    repository_rows, session_rows = Repositories(database), Sessions(database)
+    command_rows, artifact_rows = Commands(database), Artifacts(database)
+    confinement = Confinement(settings, layout)
+    repositories = RepositoryService(repository_rows, layout, confinement)
+    trees = Trees(repository_rows, repositories, confinement, layout)
+    sessions = SessionService(
+        session_rows, repository_rows, repositories, confinement, trees, instance.id
+    )
+    scheduler = Scheduler(
+        command_rows, session_rows, confinement, settings, layout, instance.id, tasks
+    )
+    exports = ExportService(
+        session_rows,
+        repository_rows,
+        repositories,
+        sessions,
+        trees,
+        artifact_rows,
+        confinement,
+        layout,
+    )
+    artifacts = ArtifactService(
+        artifact_rows, Files(layout.artifacts), sessions, confinement, settings
+    )
+    closing = Closing(
+        session_rows,
+        command_rows,
+        sessions,
+        trees,
+        exports,
+        artifacts,
+        scheduler,
+        confinement,
+        instance.id,
+    )
+    services = Services(
+        repositories=repositories,
+        sessions=sessions,
+        exports=exports,
+        closing=closing,
+        commands=CommandService(command_rows, sessions, scheduler, settings),
+        artifacts=artifacts,
+        server=ServerService(command_rows, session_rows, confinement, settings),
+        tokens=TokenService(Tokens(database)),
+    )
+    recovery = Recovery(command_rows, session_rows, trees, scheduler, instance)
+    return services, scheduler, recovery
 
 
 def _make_folders(layout: Layout) -> None:

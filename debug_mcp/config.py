@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -67,6 +67,38 @@ class Settings(BaseSettings):
     )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
+    )
+    http_host: str = Field(
+        default="127.0.0.1", description="where `serve` listens; elsewhere only with a token"
+    )
+    http_port: int = Field(default=8321, ge=0, le=65_535, description="0 takes a free one")
+    http_allowed_hosts: list[str] = Field(
+        default=[], description="further names, without port, that the server answers to"
+    )
+    http_allowed_origins: list[str] = Field(
+        default=[], description="origins of pages in browsers that may ask the server"
+    )
+    http_connections: int = Field(default=1000, ge=1, description="connections at once")
+    http_request_seconds: float = Field(
+        default=30, gt=0, description="for the head of a request, and again for its body"
+    )
+    http_body_bytes: int = Field(default=4 * MIB, ge=1024, description="largest body of a request")
+    http_requests_per_second: float = Field(
+        default=50, gt=0, description="requests of one principal, in the long run"
+    )
+    http_requests_burst: int = Field(
+        default=200, ge=1, description="requests of one principal in short succession"
+    )
+    http_requests_at_once: int = Field(
+        default=100,
+        ge=1,
+        description="requests of one principal under way, open streams among them",
+    )
+    http_failures: int = Field(
+        default=20, ge=1, description="wrong tokens from one address in a minute"
+    )
+    bootstrap_token: SecretStr | None = Field(
+        default=None, description="a token with every scope, for a server that starts without any"
     )
 
     @classmethod

@@ -66,6 +66,12 @@ class Conflict(DebugMcpError):
     code = "conflict"
 
 
+class Unauthenticated(DebugMcpError):
+    """Over HTTP: there is no valid token. Send one in the Authorization header."""
+
+    code = "unauthenticated"
+
+
 class PermissionDenied(DebugMcpError):
     """The principal lacks a scope: ask the operator for one."""
 

@@ -1,21 +1,35 @@
-"""Connecting as a real client does: in memory in both protocol eras, or to a true subprocess."""
+"""Connecting as a real client does: in memory, over HTTP, or to a true subprocess; in both eras."""
 
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio
+import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
 from debug_mcp.app import open_services
-from debug_mcp.auth.principal import LOCAL
+from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.config import Settings
 from debug_mcp.interfaces.server import build_server
+from debug_mcp.models.tokens import TokenCreate
+from debug_mcp.service.services import Services
+from debug_mcp.transport.bearer import calling_principal
+from debug_mcp.transport.http import HttpServer, listen
 
-WAYS = ("memory-modern", "memory-legacy", "stdio-modern", "stdio-legacy")
+WAYS = (
+    "memory-modern",
+    "memory-legacy",
+    "stdio-modern",
+    "stdio-legacy",
+    "http-modern",
+    "http-legacy",
+)
 
 
 class Agent:
@@ -63,6 +77,14 @@ async def connect(way: str, settings: Settings) -> AsyncIterator[Agent]:
         async with Client(stdio_parameters(settings), mode=mode) as client:
             yield Agent(client)
         return
+    if kind == "http":
+        async with (
+            open_services(settings) as services,
+            serving(services, settings, the_person) as url,
+            http_client(url, await secret(services, "agent"), mode) as client,
+        ):
+            yield Agent(client)
+        return
     async with (
         open_services(settings) as services,
         Client(build_server(services, lambda: LOCAL), mode=mode, raise_exceptions=True) as client,
@@ -80,3 +102,50 @@ def stdio_parameters(settings: Settings) -> StdioServerParameters:
         ],
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
     )  # fmt: skip
+
+
+def the_person() -> Principal:
+    """Return who asks in stories: they use paths of this machine, which nobody else may.
+
+    A token is needed all the same.
+    """
+    assert calling_principal().name == "agent"
+    return LOCAL
+
+
+async def secret(services: Services, name: str, **arguments: Any) -> str:
+    """Make a token with every scope, or those that are given; return its secret."""
+    args = TokenCreate(**{"name": name, "scopes": list(Scope), **arguments})
+    return (await services.tokens.create(LOCAL, args)).secret
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    services: Services,
+    settings: Settings,
+    principal_of: Callable[[], Principal] = calling_principal,
+) -> AsyncIterator[str]:
+    """Serve HTTP on a free port of this machine; yield the URL of MCP."""
+    with listen("127.0.0.1", 0) as listening:
+        server = HttpServer(
+            build_server(services, principal_of), services.tokens, settings, listening
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve)
+            await server.started.wait()
+            try:
+                yield server.url
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await server.end()
+
+
+@contextlib.asynccontextmanager
+async def http_client(url: str, token: str, mode: str = "auto") -> AsyncIterator[Client]:
+    """Connect over HTTP with a token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(60)) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        yield client

@@ -23,10 +23,14 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. Sessions, commands and artifacts belong to one; others get ``NotFound``."""
+    """Who asks. Sessions, commands and artifacts belong to one; others get ``NotFound``.
+
+    ``repositories`` are the names of those that may be used; None for all.
+    """
 
     name: str
     scopes: frozenset[Scope]
+    repositories: frozenset[str] | None = None
 
     def require(self, scope: Scope) -> None:
         """Do nothing when the scope is held.
@@ -36,6 +40,10 @@ class Principal:
         """
         if scope not in self.scopes:
             raise PermissionDenied(f"this needs the scope {scope}, which {self.name} lacks")
+
+    def reaches(self, repository: str) -> bool:
+        """Return whether the repository of this name may be used."""
+        return self.repositories is None or repository in self.repositories
 
 
 LOCAL = Principal("local", frozenset(Scope))

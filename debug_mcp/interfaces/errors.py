@@ -11,6 +11,7 @@ from debug_mcp.errors import (
     NotFound,
     PermissionDenied,
     ToolFailed,
+    Unauthenticated,
     Unavailable,
 )
 from debug_mcp.interfaces.render import render
@@ -31,6 +32,7 @@ TABLE: dict[type[DebugMcpError], Shown] = {
     InvalidInput: Shown(INVALID_PARAMS, 422),
     NotFound: Shown(INVALID_PARAMS, 404),
     Conflict: Shown(INVALID_PARAMS, 409),
+    Unauthenticated: Shown(INVALID_PARAMS, 401),
     PermissionDenied: Shown(INVALID_PARAMS, 403),
     Busy: Shown(INTERNAL_ERROR, 429),
     ToolFailed: Shown(INTERNAL_ERROR, 502),

@@ -1,22 +1,21 @@
 """Operations as MCP tools."""
 
-import difflib
 from typing import Any
 
 from mcp.types import CallToolResult, TextContent, Tool, ToolAnnotations
 
-from debug_mcp.errors import DebugMcpError, InvalidInput
+from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import error_facts, error_text
 from debug_mcp.interfaces.render import render
 from debug_mcp.interfaces.schema import slim_schema
-from debug_mcp.operations.registry import Call, Operation
+from debug_mcp.operations.registry import Call, Operation, named
 
 
 class Tools:
     """The tools of one server, in a fixed order."""
 
     def __init__(self, operations: tuple[Operation, ...]) -> None:
-        self._operations = {operation.name: operation for operation in operations}
+        self._operations = operations
         self.listing = [_tool(operation) for operation in operations]
         self._schemas = {tool.name: tool.input_schema for tool in self.listing}
 
@@ -27,19 +26,11 @@ class Tools:
     async def call(self, call: Call, name: str, arguments: dict[str, Any]) -> CallToolResult:
         """Run a tool. What went wrong is a result too, so that the model can put it right."""
         try:
-            operation = self._operations.get(name)
-            if operation is None:
-                raise InvalidInput(f"unknown tool {name!r}", candidates=self._nearest(name))
-            view = await operation.invoke(call, arguments)
+            view = await named(self._operations, name).invoke(call, arguments)
         except DebugMcpError as error:
             return _result(error_facts(error), error_text(error), is_error=True)
         facts = view.compact()
         return _result(facts, render(facts))
-
-    def _nearest(self, name: str) -> list[str]:
-        """Return every tool, first those that may have been meant."""
-        near = difflib.get_close_matches(name, self._operations, len(self._operations), 0.6)
-        return list(dict.fromkeys([*near, *self._operations]))
 
 
 def _tool(operation: Operation) -> Tool:

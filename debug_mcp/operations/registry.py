@@ -7,12 +7,14 @@ The name, the description (the docstring) and the schemas of the MCP tool all co
 definition; so will the REST route and the command line.
 """
 
+import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from debug_mcp.auth.principal import Principal, Scope
+from debug_mcp.errors import InvalidInput
 from debug_mcp.models.base import Arguments, View
 from debug_mcp.operations.arguments import parse
 from debug_mcp.service.services import Services
@@ -52,6 +54,22 @@ class Operation:
             DebugMcpError: The arguments are wrong, or the operation says why it cannot be done.
         """
         return await self.function(call, parse(self.name, self.arguments, raw))
+
+
+def named(operations: Sequence[Operation], name: str) -> Operation:
+    """Return the operation of a name.
+
+    Raises:
+        InvalidInput: There is none; the candidates are all, first those that may be meant.
+    """
+    known = {operation.name: operation for operation in operations}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, len(known), 0.6)
+    raise InvalidInput(
+        f"unknown tool {name!r}" if name else "which tool?",
+        candidates=list(dict.fromkeys([*near, *known])),
+    )
 
 
 def operation(

@@ -9,6 +9,7 @@ from debug_mcp.service.exports import ExportService
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.tokens import TokenService
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,4 @@ class Services:
     commands: CommandService
     artifacts: ArtifactService
     server: ServerService
+    tokens: TokenService

@@ -94,6 +94,20 @@ CREATE TABLE sessions (
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL);
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
+    scopes TEXT NOT NULL CHECK (json_valid(scopes)),
+    repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,1767355200000000,NULL,1767355201000000,NULL);
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';

@@ -83,6 +83,18 @@ CREATE TABLE sessions (
     exported_ref TEXT,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
+    scopes TEXT NOT NULL CHECK (json_valid(scopes)),
+    repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
@@ -91,3 +103,4 @@ CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;

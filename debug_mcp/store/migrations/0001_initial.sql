@@ -106,3 +106,19 @@ CREATE TABLE idempotency_keys (
     object_id TEXT NOT NULL,
     PRIMARY KEY (principal, operation, key)
 ) STRICT, WITHOUT ROWID;
+
+-- Only the SHA-256 of a token's secret is kept.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
+    scopes TEXT NOT NULL CHECK (json_valid(scopes)),
+    repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;

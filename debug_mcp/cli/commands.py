@@ -1,0 +1,99 @@
+"""From parsed options to what is run. Heavy modules are imported when their command is."""
+
+import argparse
+import sys
+
+import anyio
+
+from debug_mcp.cli.platforms import elsewhere
+from debug_mcp.config import Settings, forget_git_variables, load
+from debug_mcp.errors import Unavailable
+
+
+def stdio(options: argparse.Namespace) -> int:
+    """Serve one client over standard input and output."""
+    sentence = elsewhere(sys.platform)
+    if sentence is not None:
+        from debug_mcp.transport.elsewhere import serve_sentence  # noqa: PLC0415
+
+        print(f"debug-mcp: {sentence}", file=sys.stderr)
+        anyio.run(serve_sentence, sentence)
+        return 1
+    # The SDK takes most of a second to import: only when it is about to serve.
+    from debug_mcp.cli.serving import run_stdio  # noqa: PLC0415
+
+    anyio.run(run_stdio, _settings(options))
+    return 0
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve many clients over HTTP."""
+    _refuse_elsewhere()
+    from debug_mcp.cli.serving import run_http  # noqa: PLC0415
+
+    anyio.run(
+        run_http,
+        _settings(
+            options,
+            http_host=options.host,
+            http_port=options.port,
+            http_allowed_hosts=options.allowed_host,
+            http_allowed_origins=options.allowed_origin,
+        ),
+    )
+    return 0
+
+
+def call(options: argparse.Namespace) -> int:
+    """Run one operation in this process."""
+    _refuse_elsewhere()
+    from debug_mcp.cli.calling import run_call  # noqa: PLC0415
+
+    return anyio.run(run_call, _settings(options), options)
+
+
+def token_create(options: argparse.Namespace) -> int:
+    """Make a token."""
+    return _token("create", options)
+
+
+def token_list(options: argparse.Namespace) -> int:
+    """List all tokens."""
+    return _token("list", options)
+
+
+def token_revoke(options: argparse.Namespace) -> int:
+    """End a token."""
+    return _token("revoke", options)
+
+
+def token_rotate(options: argparse.Namespace) -> int:
+    """Give a token another secret."""
+    return _token("rotate", options)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Show the main job."""
+    _refuse_elsewhere()
+    from debug_mcp.demo.story import run_demo  # noqa: PLC0415
+
+    repo = options.repo.expanduser().absolute() if options.repo else None
+    return anyio.run(run_demo, repo, options.run)
+
+
+def _token(action: str, options: argparse.Namespace) -> int:
+    _refuse_elsewhere()
+    from debug_mcp.cli.tokens import run_token  # noqa: PLC0415
+
+    return anyio.run(run_token, _settings(options), action, options)
+
+
+def _settings(options: argparse.Namespace, **overrides: object) -> Settings:
+    forget_git_variables()
+    return load(data_dir=options.data_dir, isolation=options.isolation, **overrides)
+
+
+def _refuse_elsewhere() -> None:
+    sentence = elsewhere(sys.platform)
+    if sentence is not None:
+        raise Unavailable(sentence)

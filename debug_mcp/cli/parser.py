@@ -1,0 +1,147 @@
+"""What can be written on the command line. ``docs/reference/command-line.md`` is made from this."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from debug_mcp import __version__
+from debug_mcp.auth.principal import Scope
+from debug_mcp.cli import commands
+from debug_mcp.config import IsolationPolicy
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the function to run is ``run_command`` of what it parses, or None."""
+    parser = argparse.ArgumentParser(
+        prog="debug-mcp",
+        description="An MCP server: a place for agents to build, test and debug a repository.",
+    )
+    parser.add_argument("--version", action="version", version=f"debug-mcp {__version__}")
+    parser.set_defaults(run_command=None, data_dir=None, isolation=None)
+    subparsers = parser.add_subparsers(metavar="COMMAND")
+    _stdio(subparsers)
+    _serve(subparsers)
+    _call(subparsers)
+    _tokens(subparsers)
+    _demo(subparsers)
+    return parser
+
+
+def _stdio(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stdio = _command(
+        subparsers, "stdio", commands.stdio, "serve one client over standard input and output"
+    )
+    _data_dir(stdio)
+    _isolation(stdio)
+
+
+def _serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = _command(
+        subparsers, "serve", commands.serve, "serve many clients over HTTP; each needs a token"
+    )
+    serve.add_argument("--host", help="address to listen on; default: 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default: 8321; 0 takes a free one")
+    serve.add_argument(
+        "--allowed-host", action="append", metavar="NAME", help="a further name of this server"
+    )
+    serve.add_argument(
+        "--allowed-origin",
+        action="append",
+        metavar="ORIGIN",
+        help="an origin of pages in browsers that may ask",
+    )
+    _data_dir(serve)
+    _isolation(serve)
+
+
+def _call(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    call = _command(
+        subparsers, "call", commands.call, "run one operation on the data directory, as a client"
+    )
+    call.add_argument("tool", nargs="?", metavar="TOOL", help="its name, such as command_run")
+    call.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="its arguments; lists and objects as JSON; or one JSON object, or - for one on "
+        "standard input",
+    )
+    call.add_argument("--json", action="store_true", help="print the structured result")
+    call.add_argument("--list", action="store_true", help="list the operations")
+    _data_dir(call)
+    _isolation(call)
+
+
+def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    token = _command(subparsers, "token", None, "make, list, rotate and revoke tokens for HTTP")
+    actions = token.add_subparsers(metavar="ACTION", required=True)
+
+    create = _command(actions, "create", commands.token_create, "make a token and print it once")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--scope",
+        action="append",
+        metavar="SCOPE",
+        help=f"what it allows, any of {', '.join(Scope)}; may be repeated or separated by commas; "
+        "default: all but admin, repository:push and command:network",
+    )
+    create.add_argument(
+        "--repository",
+        action="append",
+        metavar="NAME",
+        help="the name of a repository that it may use; may be repeated; default: all",
+    )
+    create.add_argument("--owner", help="the principal that it stands for; default: its name")
+    _expires(create)
+
+    listing = _command(actions, "list", commands.token_list, "list all tokens, without secrets")
+    revoke = _command(actions, "revoke", commands.token_revoke, "end a token at once")
+    revoke.add_argument("name", metavar="NAME", help="its name or id")
+    rotate = _command(
+        actions, "rotate", commands.token_rotate, "give a token another secret; the old one ends"
+    )
+    rotate.add_argument("name", metavar="NAME", help="its name or id")
+    _expires(rotate)
+    for action in (create, listing, revoke, rotate):
+        action.add_argument("--json", action="store_true", help="print JSON")
+        _data_dir(action)
+
+
+def _demo(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    demo = _command(
+        subparsers, "demo", commands.demo, "show the main job on a small repository, or on yours"
+    )
+    demo.add_argument("--repo", type=Path, help="your repository, instead of the demo's own")
+    demo.add_argument("--command", dest="run", help="what to run in it; default: its tests")
+
+
+def _command(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Command | None,
+    what: str,
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+    parser.set_defaults(run_command=run)
+    return parser
+
+
+def _data_dir(parser: argparse.ArgumentParser) -> None:
+    # Not set when it is not given: a default here would hide the one of the command above.
+    parser.add_argument("--data-dir", type=Path, help="where everything is kept")
+
+
+def _isolation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--isolation",
+        choices=[str(policy) for policy in IsolationPolicy],
+        help="auto: bwrap where it works, else none; require:bwrap fails closed",
+    )
+
+
+def _expires(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--expires", metavar="TIME", help="after this long: 12h, 30d, 8w; default: never"
+    )

@@ -1,0 +1,85 @@
+"""Serving: the services behind a transport."""
+
+import sys
+
+import anyio
+
+from debug_mcp import __version__
+from debug_mcp.app import open_services
+from debug_mcp.auth.principal import LOCAL
+from debug_mcp.cli.opening import opened
+from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.errors import Unavailable
+from debug_mcp.interfaces.server import build_server
+from debug_mcp.models.server import ServerInfo
+from debug_mcp.service.services import Services
+from debug_mcp.transport.bearer import calling_principal
+from debug_mcp.transport.hosts import is_loopback
+from debug_mcp.transport.http import HttpServer, listen
+from debug_mcp.transport.stdio import serve_stdio
+
+_MAKE_ONE = "debug-mcp token create NAME"
+
+
+async def run_stdio(settings: Settings) -> None:
+    """Serve one client over standard input and output, as the person who launched us."""
+    async with open_services(settings) as services:
+        await serve_stdio(build_server(services, lambda: LOCAL))
+
+
+async def run_http(settings: Settings) -> None:
+    """Serve many clients over HTTP, each as its token's owner, until a signal says to end.
+
+    Raises:
+        Unavailable: The address cannot be had, there is no sandbox, or nobody could be let in
+            from other machines.
+    """
+    # Whoever asks over HTTP is not the person at this machine: no silent step down.
+    if settings.isolation is IsolationPolicy.AUTO:
+        settings = settings.model_copy(update={"isolation": IsolationPolicy.REQUIRE_BWRAP})
+    with listen(settings.http_host, settings.http_port) as listening:
+        async with opened(open_services(settings)) as services:
+            isolation = await _checked(services, settings)
+            server = HttpServer(
+                build_server(services, calling_principal), services.tokens, settings, listening
+            )
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_announce, server, services, settings, isolation)
+                await server.serve_until_signalled()
+                tasks.cancel_scope.cancel()
+
+
+async def _checked(services: Services, settings: Settings) -> str:
+    """See to it that the server can be used, and only by those who may; return the isolation.
+
+    Raises:
+        Unavailable: There is no sandbox, or nobody could be let in from other machines.
+    """
+    if settings.bootstrap_token is not None:
+        await services.tokens.bootstrap(settings.bootstrap_token.get_secret_value())
+    isolation = (await services.server.info(LOCAL, ServerInfo())).isolation
+    if not is_loopback(settings.http_host) and not await services.tokens.valid():
+        raise Unavailable(
+            f"nobody could use this server from other machines yet: make a token with "
+            f"`{_MAKE_ONE}` first"
+        )
+    return isolation
+
+
+async def _announce(
+    server: HttpServer, services: Services, settings: Settings, isolation: str
+) -> None:
+    """Say where the server is, once it is there."""
+    await server.started.wait()
+    said = f"debug-mcp {__version__} serves {server.url} (isolation: {isolation})"
+    if not await services.tokens.valid():
+        said += f"; there is no token yet: {_MAKE_ONE} makes one"
+    else:
+        said += f"; {_MAKE_ONE} makes a token"
+    if not is_loopback(settings.http_host):
+        said += (
+            "; every machine that reaches this address can try tokens, and whoever holds one runs "
+            "programs here. There is no TLS: put a proxy before it"
+        )
+    sys.stderr.write(f"{said}\n")
+    sys.stderr.flush()

@@ -1,0 +1,115 @@
+"""``debug-mcp token``: for the operator, on the data directory itself."""
+
+import argparse
+import json
+import re
+from datetime import timedelta
+
+from debug_mcp.app import open_tokens
+from debug_mcp.auth.principal import LOCAL, Scope
+from debug_mcp.cli.opening import opened
+from debug_mcp.cli.table import table
+from debug_mcp.config import Settings
+from debug_mcp.errors import InvalidInput
+from debug_mcp.models.base import View
+from debug_mcp.models.tokens import TokenCreate, TokenSecretView, TokensView, TokenView
+from debug_mcp.operations.arguments import parse
+from debug_mcp.service.tokens import TokenService
+
+# Reaching other machines, writing to an upstream and managing tokens are to be asked for.
+_DEFAULT = [
+    str(scope)
+    for scope in Scope
+    if scope not in (Scope.ADMIN, Scope.REPOSITORY_PUSH, Scope.COMMAND_NETWORK)
+]
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+async def run_token(settings: Settings, action: str, options: argparse.Namespace) -> int:
+    """Do what was asked with tokens and print what came of it."""
+    async with opened(open_tokens(settings)) as tokens:
+        view = await _done(tokens, action, options)
+    print(json.dumps(view.compact(), indent=2) if options.json else _text(action, view))
+    return 0
+
+
+async def _done(tokens: TokenService, action: str, options: argparse.Namespace) -> View:
+    match action:
+        case "create":
+            return await tokens.create(LOCAL, _asked(options))
+        case "rotate":
+            return await tokens.rotate(LOCAL, options.name, _duration(options.expires))
+        case "revoke":
+            return await tokens.revoke(LOCAL, options.name)
+        case _:
+            return await tokens.listing(LOCAL)
+
+
+def _asked(options: argparse.Namespace) -> TokenCreate:
+    scopes = [scope for given in options.scope or _DEFAULT for scope in given.split(",") if scope]
+    return parse(
+        "token create",
+        TokenCreate,
+        {
+            "name": options.name,
+            "owner": options.owner,
+            "scopes": scopes,
+            "repositories": options.repository,
+            "expires_in": _duration(options.expires),
+        },
+    )
+
+
+def _duration(text: str | None) -> timedelta | None:
+    """Return how long ``30d`` is.
+
+    Raises:
+        InvalidInput: It is no such time.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", text)
+    if match is None:
+        raise InvalidInput(
+            f"--expires {text!r} is no time: write a number and m, h, d or w, such as 30d",
+            field="expires",
+        )
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _text(action: str, view: View) -> str:
+    match view:
+        case TokenSecretView():
+            made = "made" if action == "create" else "given another secret"
+            return (
+                f"Token {view.name} was {made}. Keep its secret; it is not shown again:\n\n"
+                f"  {view.secret}\n\n{_table([view])}"
+            )
+        case TokensView():
+            if not view.tokens:
+                return "There is no token yet; debug-mcp token create NAME makes one."
+            return _table(view.tokens)
+        case TokenView():
+            return f"Token {view.name} is revoked: its next request is refused."
+        case _:
+            return ""
+
+
+def _table(tokens: list[TokenView] | list[TokenSecretView]) -> str:
+    heading = ("NAME", "ID", "OWNER", "STATE", "EXPIRES", "LAST USED", "REPOSITORIES", "SCOPES")
+    rows = []
+    for token in tokens:
+        facts = token.compact()
+        rows.append(
+            (
+                token.name,
+                token.token_id,
+                token.owner,
+                str(token.state),
+                facts.get("expires_at", "never"),
+                facts.get("last_used_at", "never"),
+                ",".join(token.repositories) if token.repositories else "all",
+                ",".join(token.scopes),
+            )
+        )
+    return table(heading, rows)

@@ -1,0 +1,153 @@
+"""Who makes a request: the bearer token in its header, found out before anything else is read.
+
+Every way in stands behind this one check, on loopback too. It is put together here and not by the
+SDK's ``AuthSettings``, which would announce an authorization server that does not exist.
+"""
+
+from contextvars import ContextVar
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from debug_mcp.auth.principal import Principal
+from debug_mcp.errors import Busy, Unauthenticated, Unavailable
+from debug_mcp.service.tokens import Held, TokenService
+from debug_mcp.transport.limits import AtOnce, Buckets, too_fast
+from debug_mcp.transport.refusals import challenge, refusal
+from debug_mcp.transport.requests import OpenRequest, OpenRequests
+
+_HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"
+
+# Set for the task that serves a request, and so for all that it calls; there is no default.
+_principal: ContextVar[Principal] = ContextVar("principal")
+
+
+def calling_principal() -> Principal:
+    """Return who makes the request that is being served.
+
+    A message of a legacy session is handled in the context of the request that brought it.
+    """
+    return _principal.get()
+
+
+class Bearer:
+    """Lets requests with a valid token through, as its principal and within its limits."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: TokenService,
+        requests: OpenRequests,
+        failures: Buckets,
+        rates: Buckets,
+        at_once: AtOnce,
+    ) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._requests = requests
+        self._failures = failures
+        self._rates = rates
+        self._at_once = at_once
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or say why not: 401 without a valid token, 429 beyond a limit."""
+        if scope["type"] != "http" or is_public(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        held = await self._authenticated(scope, receive, send)
+        if held is None:
+            return
+        wait = self._rates.take(held.principal.name)
+        if wait:
+            await refusal(429, too_fast(wait))(scope, receive, send)
+            return
+        try:
+            with self._at_once.one(held.principal.name):
+                await self._serve(held, scope, receive, send)
+        except Busy as busy:
+            await refusal(429, busy)(scope, receive, send)
+
+    async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> Held | None:
+        """Return who asks, or None when that was refused."""
+        sent = Headers(scope=scope).getlist("authorization")
+        scheme, _, secret = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+        if scheme.lower() != "bearer":
+            missing = Unauthenticated(f"a token is needed; {_HOW}")
+            await refusal(401, missing, headers=challenge())(scope, receive, send)
+            return None
+        held = await self._tokens.verify(secret.strip())
+        if held is not None:
+            return held
+        # Only the wrong ones are counted: whoever shares an address with a guesser gets in.
+        wait = self._failures.take(_address(scope))
+        if wait:
+            await refusal(429, too_fast(wait))(scope, receive, send)
+        else:
+            await _unauthorized(scope, receive, send)
+        return None
+
+    async def _serve(self, held: Held, scope: Scope, receive: Receive, send: Send) -> None:
+        # By this the SDK binds a legacy session to the token that opened it.
+        scope["user"] = AuthenticatedUser(
+            AccessToken(
+                token="",
+                client_id=held.token_id,
+                subject=held.principal.name,
+                scopes=sorted(held.principal.scopes),
+            )
+        )
+        accepted = Headers(scope=scope).get("accept", "")
+        standing = scope["method"] == "GET" and "text/event-stream" in accepted
+        request = OpenRequest(held.token_id, held.digest, standing)
+
+        async def watched_send(message: Message) -> None:
+            request.started = True
+            await send(message)
+
+        reset = _principal.set(held.principal)
+        try:
+            with self._requests.under_way(request), request.scope:
+                await self._app(scope, receive, watched_send)
+        finally:
+            _principal.reset(reset)
+        if request.scope.cancelled_caught:
+            await _cut_short(request, scope, receive, send)
+
+
+def is_public(path: str) -> bool:
+    """Return whether a path needs no token: nothing behind it tells anything.
+
+    Below ``/.well-known`` is where clients look for an authorization server; 404 says that there is
+    none, where 401 would have them ask on.
+    """
+    return path == "/healthz" or path.startswith("/.well-known/")
+
+
+async def _cut_short(request: OpenRequest, scope: Scope, receive: Receive, send: Send) -> None:
+    """End a response that the server gave up; what it was about goes on or stays as it is."""
+    if request.started:
+        with anyio.move_on_after(1):  # the client may have stopped to read
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    elif request.refused:
+        await _unauthorized(scope, receive, send)
+    else:
+        ending = Unavailable(
+            "the server is ending; commands go on: ask again with command_wait, or repeat the call "
+            "with its idempotency_key",
+            retry_after_seconds=5,
+        )
+        await refusal(503, ending, close=True)(scope, receive, send)
+
+
+async def _unauthorized(scope: Scope, receive: Receive, send: Send) -> None:
+    fault = "the token is unknown, expired or revoked"
+    refused = Unauthenticated(f"{fault}; {_HOW}")
+    await refusal(401, refused, headers=challenge(fault))(scope, receive, send)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else ""

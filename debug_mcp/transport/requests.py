@@ -1,0 +1,76 @@
+"""The requests that are being served, so that they can be ended before they end by themselves."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import anyio
+
+from debug_mcp.service.tokens import TokenService
+
+# How long an open stream may outlive the token that opened it, whoever revoked it.
+LOOK_SECONDS = 2
+
+
+@dataclass(eq=False)
+class OpenRequest:
+    """One request under way. Cancelling its scope ends it; ``refused`` says that its token did.
+
+    ``standing``: it only waits for news, and nothing is lost when it ends.
+    """
+
+    token_id: str
+    digest: str
+    standing: bool
+    started: bool = False
+    refused: bool = False
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+class OpenRequests:
+    """All requests under way on this server."""
+
+    def __init__(self, tokens: TokenService) -> None:
+        self._tokens = tokens
+        self._open: set[OpenRequest] = set()
+        self._changed = anyio.Event()
+
+    @contextlib.contextmanager
+    def under_way(self, request: OpenRequest) -> Iterator[None]:
+        """Know of a request while the block runs."""
+        self._open.add(request)
+        self._change()
+        try:
+            yield
+        finally:
+            self._open.discard(request)
+            self._change()
+
+    async def end_with_their_tokens(self) -> None:
+        """End, for as long as this runs, every request whose token opens nothing any more."""
+        while True:
+            while not self._open:
+                await self._changed.wait()
+            await anyio.sleep(LOOK_SECONDS)
+            if not self._open:
+                continue
+            valid = await self._tokens.valid()
+            for request in self._open:
+                if (request.token_id, request.digest) not in valid:
+                    request.refused = True
+                    request.scope.cancel()
+
+    async def none_left(self) -> None:
+        """Return when no request is under way."""
+        while self._open:
+            await self._changed.wait()
+
+    def end(self, *, standing_only: bool = False) -> None:
+        """End every request, or only those that wait for news."""
+        for request in self._open:
+            if request.standing or not standing_only:
+                request.scope.cancel()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
