@@ -37,6 +37,15 @@ class IsolationPolicy(StrEnum):
     REQUIRE_BWRAP = "require:bwrap"
 
 
+class NetworkPolicy(StrEnum):
+    """Whether commands get the host's network."""
+
+    AUTO = "auto"
+    ASK = "ask"
+    OFF = "off"
+    ON = "on"
+
+
 class Settings(BaseSettings):
     """Every setting, with its default and its unit."""
 
@@ -49,6 +58,16 @@ class Settings(BaseSettings):
     isolation: IsolationPolicy = Field(
         default=IsolationPolicy.AUTO,
         description="auto: bwrap where it works, else none; require:bwrap fails closed",
+    )
+    network: NetworkPolicy = Field(
+        default=NetworkPolicy.AUTO,
+        description="the host's network for commands. ask: those that say network: true; off: none;"
+        " on: all; auto: ask on stdio, off over HTTP",
+    )
+    pass_variables: list[str] = Field(
+        default=[],
+        description="variables of the server that commands with the network get too, by name, such "
+        "as PIP_INDEX_URL; proxies and certificates are passed anyway",
     )
     running_commands: int = Field(
         default=8, ge=1, le=1000, description="commands that run at once, over all sessions"

@@ -1,6 +1,7 @@
 """The environment of a command: built from an allow-list, never inherited."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
@@ -25,6 +26,35 @@ _FIXED = {
     "GIT_PAGER": "cat",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
+
+
+# What a program needs to get out where the way leads through a proxy. In both cases: curl reads
+# http_proxy, others HTTP_PROXY.
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+# Where programs look for certificates, each in its own way.
+_CERTIFICATES = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
+    "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO",
+)  # fmt: skip
+
+
+def network_environment(
+    inherited: Mapping[str, str], further: Sequence[str] = ()
+) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Return what a command with the network gets of the server's own environment.
+
+    Also the files and folders of certificates that it must be able to read for that.
+    """
+    names = [*_PROXIES, *(name.upper() for name in _PROXIES), *further]
+    kept = {name: inherited[name] for name in names if name in inherited}
+    certificates = {
+        name: Path(inherited[name])
+        for name in _CERTIFICATES
+        if inherited.get(name, "").startswith("/") and Path(inherited[name]).exists()
+    }
+    kept |= {name: str(path) for name, path in certificates.items()}
+    return kept, tuple(sorted(set(certificates.values())))
 
 
 def command_environment(

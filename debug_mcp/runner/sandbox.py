@@ -207,6 +207,7 @@ class Sandbox:
         cwd: str = ".",
         network: bool = False,
         entering: tuple[str, ...] = (),
+        readable: Sequence[Path] = (),
         supervised: bool = True,
     ) -> Confined:
         """Return what to start so that ``arguments`` run in the session's view.
@@ -219,6 +220,7 @@ class Sandbox:
             network: Share the host's network.
             entering: What enters the session's own network (``runner.network``). Without it and
                 without ``network``, the program has a network of its own.
+            readable: Further files and folders that it may read.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
         """
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
@@ -230,12 +232,12 @@ class Sandbox:
         options += [] if network or entering else ["--unshare-net"]
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
         # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
-        readable = self._readable()
+        bound = self._readable((*self.toolchains.folders, *readable))
         options += [*_system(), *_session(folders)]
-        options += _guarded(*readable, folders.objects)
-        for folder in readable:
-            options += ["--ro-bind-try", str(folder), str(folder)]
-        options += [*self._covered(readable), *_borrowed(folders)]
+        options += _guarded(*bound, folders.objects)
+        for place in bound:
+            options += ["--ro-bind-try", str(place), str(place)]
+        options += [*self._covered(bound), *_borrowed(folders)]
         options += ["--chdir", where]
         # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap.
         for name, value in environment.items():
@@ -250,11 +252,11 @@ class Sandbox:
             options=(*options, "--remount-ro", "/"),
         )
 
-    def _readable(self) -> list[Path]:
-        """Return the toolchains, but none of the data directory and none over the session."""
+    def _readable(self, places: Sequence[Path]) -> list[Path]:
+        """Return those that are no part of the data directory and do not hide the session."""
         return [
             folder
-            for folder in self.toolchains.folders
+            for folder in places
             if not folder.resolve().is_relative_to(self._data_dir)
             and not any(root.is_relative_to(folder) for root in _SESSION_ROOTS)
         ]

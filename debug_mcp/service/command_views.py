@@ -6,6 +6,7 @@ import shlex
 import signal
 from pathlib import Path
 
+from debug_mcp.config import NetworkPolicy
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
@@ -20,6 +21,7 @@ from debug_mcp.models.commands import (
     QueueView,
 )
 from debug_mcp.runner.output import Page, excerpt, last_written
+from debug_mcp.service.network import lacks_network
 
 FINISHED_BYTES = 6000
 RUNNING_BYTES = 1500
@@ -30,19 +32,26 @@ _NOT_FOUND = re.compile(
     r"|^(?P<plain>\S+): No such file or directory$",
     re.MULTILINE,
 )
-# As git, pip, curl, apt, npm, Go and Python put it.
-_NO_NAMES = re.compile(
-    r"[Cc]ould not resolve|[Tt]emporary failure (?:in name resolution|resolving)|EAI_AGAIN"
-    r"|Name or service not known|ENOTFOUND|dial tcp: lookup|Network is unreachable"
+_OFFLINE = "no name could be looked up: without network: true there is only the session's loopback"
+_FORBIDDEN = (
+    "no name could be looked up: there is only the session's loopback; the operator's setting "
+    "network can allow more"
 )
 _LONGER = 3
 _QUIET_SECONDS = 5
 
 
 def command_view(
-    command: Command, directory: Path, since: int = 0, queue: QueueView | None = None
+    command: Command,
+    directory: Path,
+    since: int = 0,
+    queue: QueueView | None = None,
+    network: NetworkPolicy | None = NetworkPolicy.ASK,
 ) -> CommandView:
-    """Return the view of a command; reads its output, so call it in a thread."""
+    """Return the view of a command; reads its output, so call it in a thread.
+
+    ``network`` is what its caller may have; None where there is no boundary to lack it behind.
+    """
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
     limit = RUNNING_BYTES if running else FINISHED_BYTES
@@ -61,8 +70,8 @@ def command_view(
         queue=queue,
         limit=_limit(command),
         output=None if page is None else output_view(page, running=running),
-        hint=_hint(command, page, last_written(path), queue),
-        next=_next(command, page),
+        hint=_hint(command, page, last_written(path), queue, network),
+        next=_next(command, page, network),
     )
 
 
@@ -132,7 +141,11 @@ def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:
 
 
 def _hint(
-    command: Command, page: Page | None, written_ago: float | None, queue: QueueView | None
+    command: Command,
+    page: Page | None,
+    written_ago: float | None,
+    queue: QueueView | None,
+    network: NetworkPolicy | None,
 ) -> str | None:
     match command.outcome:
         case Outcome.SPAWN_FAILED:
@@ -149,8 +162,8 @@ def _hint(
             dropped = command.output_dropped or 0
             why = command.message or "the limit of kept output was reached"
             return f"{why}: the last {dropped} bytes were dropped; the program itself went on"
-        case Outcome.FAILED if _lacked_network(command, page):
-            return "no name could be looked up; in the sandbox only network: true gives a network"
+        case Outcome.FAILED if network and _lacked_network(command, page):
+            return _FORBIDDEN if network is NetworkPolicy.OFF else _OFFLINE
         case Outcome.TIMED_OUT if page is not None:
             return _progress(command, page, written_ago)
         case Outcome.LOST:
@@ -199,7 +212,7 @@ def _not_found(found: re.Match[str]) -> str:
     )
 
 
-def _next(command: Command, page: Page | None) -> NextCall | None:
+def _next(command: Command, page: Page | None, network: NetworkPolicy | None) -> NextCall | None:
     if command.state is not CommandState.FINISHED:
         waiting: dict[str, object] = {"command_id": command.id, "wait_seconds": 50}
         if page is not None and page.end:
@@ -214,7 +227,7 @@ def _next(command: Command, page: Page | None) -> NextCall | None:
             return _again(command)
         case Outcome.FAILED if command.exit_code == 127 and (listed := _written_as_text(asked)):
             return _again(command, command=listed)
-        case Outcome.FAILED if _lacked_network(command, page):
+        case Outcome.FAILED if network is NetworkPolicy.ASK and _lacked_network(command, page):
             return _again(command, network=True)
         case _ if page is not None and page.omitted:
             cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
@@ -236,7 +249,7 @@ def _plain(number: float) -> float:
 
 
 def _lacked_network(command: Command, page: Page | None) -> bool:
-    return not command.request.network and page is not None and bool(_NO_NAMES.search(page.text))
+    return not command.request.network and page is not None and lacks_network(page.text)
 
 
 def _written_as_text(asked: str | list[str]) -> list[str] | None:

@@ -3,7 +3,7 @@
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.config import Settings
+from debug_mcp.config import NetworkPolicy, Settings
 from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
@@ -16,13 +16,15 @@ from debug_mcp.models.commands import (
     CommandState,
     CommandView,
     CommandWait,
+    Outcome,
     OutputPage,
     QueueView,
 )
-from debug_mcp.models.sessions import WORKSPACE
+from debug_mcp.models.sessions import WORKSPACE, Isolation
 from debug_mcp.runner import output
 from debug_mcp.service.command_views import command_row, command_view, output_view
 from debug_mcp.service.keys import keyed
+from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.commands import Commands, Wanted
@@ -38,6 +40,7 @@ class CommandService:
         scheduler: Scheduler,
         settings: Settings,
     ) -> None:
+        self._network = NetworkRules(settings.network)
         self._store = store
         self._sessions = sessions
         self._scheduler = scheduler
@@ -49,13 +52,13 @@ class CommandService:
         Raises:
             NotFound: There is no such session of the principal's.
             Conflict: The session is closed, or the idempotency key means another command.
+            PermissionDenied: The network is not to be had.
             Busy: The session's queue is full.
         """
         principal.require(Scope.COMMAND_RUN)
-        if args.network:
-            principal.require(Scope.COMMAND_NETWORK)
+        network = self._network.decide(principal, asked=args.network)
         session = await self._sessions.ready(principal, args.session_id)
-        asked = args.model_copy(update={"cwd": _relative(args.cwd)})
+        asked = args.model_copy(update={"cwd": _relative(args.cwd), "network": network})
         _check_text(asked)
         command = Command(
             id="",
@@ -71,7 +74,7 @@ class CommandService:
             self._settings.queued_commands,
         )
         self._scheduler.wake()
-        return await self._view(await self._scheduler.wait(accepted, args.wait_seconds))
+        return await self._view(principal, await self._scheduler.wait(accepted, args.wait_seconds))
 
     async def wait(self, principal: Principal, args: CommandWait) -> CommandView:
         """Wait for a command's end, at most as long as was asked.
@@ -82,7 +85,7 @@ class CommandService:
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
         return await self._view(
-            await self._scheduler.wait(command, args.wait_seconds), since=args.since
+            principal, await self._scheduler.wait(command, args.wait_seconds), since=args.since
         )
 
     async def output(self, principal: Principal, args: CommandOutput) -> OutputPage:
@@ -154,7 +157,7 @@ class CommandService:
         if command.state is not CommandState.FINISHED:
             command = await self._scheduler.cancel(command)
             command = await self._scheduler.wait(command, self._settings.grace_seconds + 5)
-        return await self._view(command)
+        return await self._view(principal, command)
 
     async def owned(self, principal: Principal, command_id: str) -> Command:
         """Return the principal's command.
@@ -180,10 +183,22 @@ class CommandService:
             return QueueView(ahead=len(ahead), waits_for=ahead[0])
         return QueueView(ahead=0, places=self._settings.running_commands)
 
-    async def _view(self, command: Command, since: int = 0) -> CommandView:
+    async def _view(self, principal: Principal, command: Command, since: int = 0) -> CommandView:
         directory = self._scheduler.directory(command)
         queue = await self._place(command)
-        return await anyio.to_thread.run_sync(command_view, command, directory, since, queue)
+        policy = await self._lacking(principal, command)
+        return await anyio.to_thread.run_sync(
+            command_view, command, directory, since, queue, policy
+        )
+
+    async def _lacking(self, principal: Principal, command: Command) -> NetworkPolicy | None:
+        """Return what holds for a command that may have failed for want of the network."""
+        if command.outcome is not Outcome.FAILED or command.request.network:
+            return None
+        session = await self._sessions.owned(principal, command.session_id)
+        if session.isolation is Isolation.NONE:
+            return None
+        return self._network.policy(principal.name)
 
 
 def _relative(cwd: str) -> str:

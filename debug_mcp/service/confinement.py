@@ -6,8 +6,10 @@ import anyio
 
 from debug_mcp.config import Layout, Settings, user_environment
 from debug_mcp.errors import Unavailable
+from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
+from debug_mcp.runner.environment import command_environment, network_environment
 from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains, find_toolchains
@@ -75,16 +77,45 @@ class Confinement:
         mirror = self._layout.repositories / session.repository_id
         return Folders(root / "tree", root / "home", root / "tmp", mirror / "objects")
 
-    async def entering(self, session: WorkSession) -> tuple[str, ...]:
+    async def program(self, session: WorkSession, command: Command) -> Confined:
+        """Return what to start so that a command runs in its session.
+
+        Raises:
+            ToolFailed: The session's network cannot be made.
+            Unavailable: The session's sandbox does not work any more.
+        """
+        sandbox = await self.sandbox(session)
+        folders = self.folders(session)
+        request = command.request
+        passed: dict[str, str] = {}
+        certificates: tuple[Path, ...] = ()
+        if request.network:
+            passed, certificates = network_environment(
+                user_environment(), self._settings.pass_variables
+            )
+        asked = request.command
+        return sandbox.confine(
+            folders,
+            [sandbox.toolchains.shell, "-c", asked] if isinstance(asked, str) else asked,
+            environment=command_environment(
+                home=sandbox.home(folders),
+                temporary=sandbox.temporary(folders),
+                path=sandbox.toolchains.path,
+                session_id=session.id,
+                command_id=command.id,
+                extra={**passed, **request.env},
+            ),
+            cwd=request.cwd,
+            network=request.network,
+            entering=() if request.network else await self._entering(session, sandbox.boundary),
+            readable=certificates,
+        )
+
+    async def _entering(self, session: WorkSession, boundary: Boundary) -> tuple[str, ...]:
         """Return what enters the network that all commands of a session share.
 
         Nothing where each command has its own (see ``Boundary``), or where there is no sandbox.
-
-        Raises:
-            ToolFailed: The network cannot be made.
-            Unavailable: The sandbox does not work any more.
         """
-        boundary = (await self.sandbox(session)).boundary
         if boundary.bwrap is None or boundary.nsenter is None:
             return ()
         folder = self._layout.sessions / session.id / "network"

@@ -18,7 +18,6 @@ from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandState, Outcome
-from debug_mcp.runner.environment import command_environment
 from debug_mcp.runner.output import read
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
 from debug_mcp.service.confinement import Confinement
@@ -192,26 +191,8 @@ class Scheduler:
 
     async def _job(self, command: Command) -> Job:
         session = await self._sessions.get(command.session_id)
-        sandbox = await self._confinement.sandbox(session)
-        folders = self._confinement.folders(session)
+        program = await self._confinement.program(session, command)
         request = command.request
-        asked = request.command
-        shell = sandbox.toolchains.shell
-        program = sandbox.confine(
-            folders,
-            [shell, "-c", asked] if isinstance(asked, str) else asked,
-            environment=command_environment(
-                home=sandbox.home(folders),
-                temporary=sandbox.temporary(folders),
-                path=sandbox.toolchains.path,
-                session_id=session.id,
-                command_id=command.id,
-                extra=request.env,
-            ),
-            cwd=request.cwd,
-            network=request.network,
-            entering=() if request.network else await self._confinement.entering(session),
-        )
         return Job(
             program,
             timeout=request.timeout_seconds,

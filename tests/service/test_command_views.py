@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from debug_mcp.config import NetworkPolicy
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome, QueueView
 from debug_mcp.service.command_views import command_row, command_view
@@ -49,11 +50,13 @@ def running(**facts: Any) -> Command:
     )
 
 
-def shown(command: Command, folder: Path, output: bytes | None = b"") -> dict[str, Any]:
+def shown(
+    command: Command, folder: Path, output: bytes | None = b"", **options: Any
+) -> dict[str, Any]:
     """Write an output, and return the view as a caller gets it."""
     if output is not None:
         (folder / "output").write_bytes(output)
-    return command_view(command, folder).compact()
+    return command_view(command, folder, **options).compact()
 
 
 def test_a_success_is_told_in_few_words(tmp_path: Path) -> None:
@@ -188,6 +191,9 @@ def test_output_over_the_limit_says_how_much_is_missing(tmp_path: Path) -> None:
         b"socket.gaierror: [Errno -3] Temporary failure in name resolution\n",
         b"npm error code EAI_AGAIN\n",
         b"dial tcp: lookup proxy.example.org: no such host\n",
+        b"error: failed to lookup address information: Temporary failure\n",
+        b"ssh: Could not resolve hostname x: Temporary failure in name resolution\n",
+        b"OSError: [Errno 101] Network is unreachable\n",
     ],
 )
 def test_a_command_that_lacked_the_network_is_offered_it(tmp_path: Path, output: bytes) -> None:
@@ -197,6 +203,24 @@ def test_a_command_that_lacked_the_network_is_offered_it(tmp_path: Path, output:
     had = finished(Outcome.FAILED, 6, asked={"network": True})
     assert "next" not in shown(had, tmp_path, output)
     assert "next" not in shown(finished(Outcome.SUCCEEDED, 0), tmp_path, output)
+    forbidden = shown(finished(Outcome.FAILED, 6), tmp_path, output, network=NetworkPolicy.OFF)
+    assert "operator" in forbidden["hint"]
+    assert "next" not in forbidden
+    unbounded = shown(finished(Outcome.FAILED, 6), tmp_path, output, network=None)
+    assert "hint" not in unbounded
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"ConnectionRefusedError: [Errno 111] Connection refused\n",
+        b"curl: (22) The requested URL returned error: 404\n",
+        b"could not resolve the type of x\n",
+        b"AssertionError: the network is slow\n",
+    ],
+)
+def test_what_says_nothing_of_a_network_is_not_offered_one(tmp_path: Path, output: bytes) -> None:
+    assert "next" not in shown(finished(Outcome.FAILED, 1), tmp_path, output)
 
 
 def test_what_could_not_be_started_has_no_output_and_says_why(tmp_path: Path) -> None:

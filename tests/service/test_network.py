@@ -1,0 +1,53 @@
+"""Who gets the host's network."""
+
+import pytest
+
+from debug_mcp.auth.principal import LOCAL, Principal, Scope
+from debug_mcp.config import NetworkPolicy
+from debug_mcp.errors import PermissionDenied
+from debug_mcp.service.network import NetworkRules
+
+REMOTE = Principal("ci", frozenset(Scope))
+WITHOUT = Principal("ci", frozenset(Scope) - {Scope.COMMAND_NETWORK})
+
+
+@pytest.mark.parametrize(
+    ("policy", "principal", "asked", "granted"),
+    [
+        (NetworkPolicy.AUTO, LOCAL, True, True),
+        (NetworkPolicy.AUTO, LOCAL, False, False),
+        (NetworkPolicy.AUTO, REMOTE, False, False),
+        (NetworkPolicy.ASK, REMOTE, True, True),
+        (NetworkPolicy.ASK, REMOTE, False, False),
+        (NetworkPolicy.OFF, LOCAL, False, False),
+        (NetworkPolicy.ON, LOCAL, False, True),
+        (NetworkPolicy.ON, REMOTE, False, True),
+        (NetworkPolicy.ON, WITHOUT, False, False),
+    ],
+)
+def test_the_network_is_given_by_the_setting(
+    policy: NetworkPolicy, principal: Principal, asked: bool, granted: bool
+) -> None:
+    assert NetworkRules(policy).decide(principal, asked=asked) is granted
+
+
+@pytest.mark.parametrize("principal", [LOCAL, REMOTE])
+def test_where_it_is_off_asking_for_it_is_refused_with_what_the_operator_can_do(
+    principal: Principal,
+) -> None:
+    with pytest.raises(
+        PermissionDenied, match=r'network = "ask".*DEBUG_MCP_NETWORK=ask'
+    ) as refusal:
+        NetworkRules(NetworkPolicy.OFF).decide(principal, asked=True)
+    assert refusal.value.field == "network"
+
+
+def test_over_http_it_is_off_unless_the_operator_says_otherwise() -> None:
+    with pytest.raises(PermissionDenied, match="operator"):
+        NetworkRules(NetworkPolicy.AUTO).decide(REMOTE, asked=True)
+
+
+@pytest.mark.parametrize("policy", NetworkPolicy)
+def test_it_needs_its_scope_whatever_the_setting(policy: NetworkPolicy) -> None:
+    with pytest.raises(PermissionDenied, match="command:network"):
+        NetworkRules(policy).decide(WITHOUT, asked=True)
