@@ -4,7 +4,7 @@ from pathlib import Path
 
 import anyio
 
-from debug_mcp.config import Layout, Settings, user_environment
+from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
@@ -13,6 +13,7 @@ from debug_mcp.runner.environment import command_environment, network_environmen
 from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains, find_toolchains
+from debug_mcp.service.network import NetworkRules
 from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
 
@@ -57,6 +58,11 @@ class Confinement:
                 f"work now: {boundary.why}"
             )
         return Sandbox(boundary, await self.toolchains(), self._layout.root)
+
+    def shares_network(self, session: WorkSession) -> bool:
+        """Return whether all commands of a session have the host's network, asked for or not."""
+        policy = NetworkRules(self._settings.network).policy(session.principal)
+        return session.isolation is Isolation.NONE or policy is NetworkPolicy.ON
 
     async def toolchains(self) -> Toolchains:
         """Return the tools that commands can use."""

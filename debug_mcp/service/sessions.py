@@ -157,7 +157,7 @@ class SessionService:
         self, session: WorkSession, repository: Repository, numbers: Numbers | None
     ) -> SessionView:
         ready = session.state is SessionState.READY
-        return await anyio.to_thread.run_sync(
+        view = await anyio.to_thread.run_sync(
             session_view,
             session,
             repository,
@@ -165,3 +165,4 @@ class SessionService:
             numbers,
             None if ready else await self._reopened(session),
         )
+        return view.model_copy(update={"network": self._confinement.shares_network(session)})
