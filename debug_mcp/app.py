@@ -12,6 +12,7 @@ from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.closing import Closing
+from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
@@ -60,7 +61,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        services, scheduler, recovery = _joined(settings, layout, database, instance, tasks)
+        ground = _Ground(settings, layout, instance, tasks, database)
+        scheduler = _scheduler(ground)
+        services, recovery = _services(ground, scheduler)
         await recovery.recover()
         tasks.start_soon(scheduler.serve)
         yield services
@@ -80,57 +83,86 @@ async def open_tokens(settings: Settings) -> AsyncIterator[TokenService]:
         yield TokenService(Tokens(database))
 
 
-def _joined(
-    settings: Settings, layout: Layout, database: Database, instance: Instance, tasks: TaskGroup
-) -> tuple[Services, Scheduler, Recovery]:
-    """Build every part around the open ledger."""
-    repository_rows, session_rows = Repositories(database), Sessions(database)
-    command_rows, artifact_rows = Commands(database), Artifacts(database)
-    confinement = Confinement(settings, layout)
-    repositories = RepositoryService(repository_rows, layout, confinement)
-    trees = Trees(repository_rows, repositories, confinement, layout)
-    sessions = SessionService(
-        session_rows, repository_rows, repositories, confinement, trees, instance.id
+class _Ground:
+    """What every service stands on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        layout: Layout,
+        instance: Instance,
+        tasks: TaskGroup,
+        database: Database,
+    ) -> None:
+        self.settings = settings
+        self.layout = layout
+        self.instance = instance
+        self.tasks = tasks
+        self.repositories = Repositories(database)
+        self.sessions = Sessions(database)
+        self.commands = Commands(database)
+        self.artifacts = Artifacts(database)
+        self.tokens = Tokens(database)
+        self.confinement = Confinement(settings, layout)
+        self.files = Files(layout.artifacts)
+
+
+def _scheduler(on: _Ground) -> Scheduler:
+    collecting = Collecting(on.sessions, on.repositories, on.files, on.confinement, on.settings)
+    return Scheduler(
+        on.commands,
+        on.sessions,
+        on.confinement,
+        collecting,
+        on.settings,
+        on.layout,
+        on.instance.id,
+        on.tasks,
     )
-    scheduler = Scheduler(
-        command_rows, session_rows, confinement, settings, layout, instance.id, tasks
+
+
+def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
+    repositories = RepositoryService(on.repositories, on.layout, on.confinement)
+    trees = Trees(on.repositories, repositories, on.confinement, on.layout)
+    sessions = SessionService(
+        on.sessions, on.repositories, repositories, on.confinement, trees, on.instance.id
     )
     exports = ExportService(
-        session_rows,
-        repository_rows,
+        on.sessions,
+        on.repositories,
         repositories,
         sessions,
         trees,
-        artifact_rows,
-        confinement,
-        layout,
+        on.artifacts,
+        on.confinement,
+        on.layout,
     )
-    artifacts = ArtifactService(
-        artifact_rows, Files(layout.artifacts), sessions, confinement, settings
-    )
+    artifacts = ArtifactService(on.artifacts, on.files, sessions, on.confinement, on.settings)
     closing = Closing(
-        session_rows,
-        command_rows,
+        on.sessions,
+        on.commands,
         sessions,
         trees,
         exports,
         artifacts,
         scheduler,
-        confinement,
-        instance.id,
+        on.confinement,
+        on.instance.id,
+    )
+    commands = CommandService(
+        on.commands, on.artifacts, sessions, scheduler, on.confinement, on.settings
     )
     services = Services(
         repositories=repositories,
         sessions=sessions,
         exports=exports,
         closing=closing,
-        commands=CommandService(command_rows, sessions, scheduler, settings),
+        commands=commands,
         artifacts=artifacts,
-        server=ServerService(command_rows, session_rows, confinement, settings),
-        tokens=TokenService(Tokens(database)),
+        server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
+        tokens=TokenService(on.tokens),
     )
-    recovery = Recovery(command_rows, session_rows, trees, scheduler, instance)
-    return services, scheduler, recovery
+    return services, Recovery(on.commands, on.sessions, trees, scheduler, on.instance)
 
 
 def _make_folders(layout: Layout) -> None:

@@ -4,27 +4,21 @@ Never ``glob`` and then ``open``: the tree may change in between. The walk goes 
 descriptor, and every bound is on what is looked at, not on what is found.
 """
 
-import codecs
 import hashlib
 import itertools
 import os
-import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
 from debug_mcp.artifacts.globs import Glob, Places
+from debug_mcp.artifacts.kinds import FIRST_BYTES, kind_of, media_type_of
 from debug_mcp.models.artifacts import ArtifactKind
 
-FILES = 1000
-TOTAL_BYTES = 1 << 30
-ENTRIES = 200_000
 DEPTH = 32
-SECONDS = 30
-FIRST_BYTES = 4096  # what kind and type are told from
 _CHUNK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__"})
@@ -39,6 +33,27 @@ class Kept:
     media_type: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much one collection may look at and keep, and for how long."""
+
+    files: int = 1000
+    total_bytes: int = 1 << 30
+    entries: int = 200_000
+    seconds: float = 30
+
+    def met_by(self, files: int, total_bytes: int) -> str | None:
+        """Say which bound there is no more room below, if any."""
+        if files >= self.files:
+            return f"more than {self.files} files match"
+        return (
+            f"more than {self.total_bytes} bytes match" if total_bytes >= self.total_bytes else None
+        )
+
+
+ON_REQUEST = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +75,45 @@ class Files:
         """Return where a content is."""
         return self._folder / sha256[:2] / sha256
 
-    def collect(self, tree: Path, globs: Sequence[str], limit: int) -> Collection:
+    def collect(
+        self,
+        tree: Path,
+        globs: Sequence[str],
+        limit: int,
+        bounds: Bounds = ON_REQUEST,
+        *,
+        since: float = 0,
+        given_up: Callable[[], bool] = lambda: False,
+    ) -> Collection:
         """Keep every file below ``tree`` that matches a glob. Blocks: call it in a thread.
 
         Args:
             tree: The root; its parent must be out of the session's reach.
             globs: Relative to the root; ``**`` stands for any number of folders.
             limit: Largest file in bytes.
+            bounds: What ends the collection early.
+            since: Skip files whose inode last changed before this time, in seconds since 1970.
+            given_up: Asked now and then; when it says so the collection ends early.
         """
-        search = _Search([Glob(glob) for glob in globs])
+        search = _Search([Glob(glob) for glob in globs], bounds, given_up)
         kept: list[Kept] = []
         refused: list[tuple[str, str]] = []
         size = 0
         root = os.open(tree, _FOLDER)
         try:
             for path, is_folder in search.walk(root):
-                if is_folder:
-                    refused.append(
-                        (_shown(path), "a folder: end the glob with /** for what is in it")
-                    )
-                elif len(kept) >= FILES or size >= TOTAL_BYTES:
-                    full = f"{FILES} files" if len(kept) >= FILES else f"{TOTAL_BYTES} bytes"
-                    search.ended = f"more than {full} match"
+                search.ended = bounds.met_by(len(kept), size)
+                if search.ended:
                     break
+                try:
+                    if is_folder:
+                        raise Refused("a folder: end the glob with /** for what is in it")
+                    file = self._keep(root, path, limit, since, search)
+                except Refused as error:
+                    refused.append((_shown(path), str(error)))
                 else:
-                    try:
-                        kept.append(self._keep(root, path, limit))
-                        size += kept[-1].size
-                    except Refused as error:
-                        refused.append((_shown(path), str(error)))
+                    kept += [file] if file else []
+                    size += file.size if file else 0
         finally:
             os.close(root)
         ended = search.ended and f"{search.ended}; use a narrower glob"
@@ -98,11 +123,15 @@ class Files:
         """Keep a content that the server itself made."""
         return self._store(name, [data])
 
-    def _keep(self, root: int, path: str, limit: int) -> Kept:
+    def _keep(
+        self, root: int, path: str, limit: int, since: float, search: "_Search"
+    ) -> Kept | None:
         fd = open_beneath(root, path)
         try:
-            check_regular(fd, limit)
-            return self._store(_shown(path), _blocks(fd, limit))
+            # The time of the inode: a program can set that of the content to anything.
+            if check_regular(fd, limit).st_ctime < since:
+                return None
+            return self._store(_shown(path), _blocks(fd, limit, search))
         finally:
             os.close(fd)
 
@@ -117,63 +146,33 @@ class Files:
                     size += len(block)
                     digest.update(block)
                     copy.write(block)
-                copy.flush()
-                os.fsync(copy.fileno())
-            except BaseException:
-                temporary.unlink()
-                raise
-        sha256 = digest.hexdigest()
-        target = self.path(sha256)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary.replace(target)
+                sha256 = digest.hexdigest()
+                target = self.path(sha256)
+                if not target.exists():
+                    copy.flush()
+                    os.fsync(copy.fileno())
+                    target.parent.mkdir(mode=0o700, exist_ok=True)
+                    temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
         return Kept(name, kind_of(name, first), media_type_of(first), size, sha256)
-
-
-def kind_of(name: str, first: bytes) -> ArtifactKind:
-    """Guess what a file is good for from its name and first bytes."""
-    if first.lstrip().startswith(b"<") and re.search(rb"<testsuites?[\s>]", first):
-        return ArtifactKind.JUNIT
-    if Path(name).name in {"coverage.xml", ".coverage", "lcov.info"} or b"<coverage " in first:
-        return ArtifactKind.COVERAGE
-    if first.startswith(b"\x7fELF") and Path(name).name.startswith("core"):
-        return ArtifactKind.CORE
-    if name.endswith((".patch", ".diff")):
-        return ArtifactKind.PATCH
-    return ArtifactKind.BUNDLE if first.startswith(b"# v2 git bundle") else ArtifactKind.OTHER
-
-
-_MAGIC = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"%PDF-": "application/pdf",
-    b"PK\x03\x04": "application/zip",
-    b"\x1f\x8b": "application/gzip",
-    b"\x7fELF": "application/octet-stream",
-}
-
-
-def media_type_of(first: bytes) -> str:
-    """Return the type that the bytes show, never what the name claims."""
-    for magic, media_type in _MAGIC.items():
-        if first.startswith(magic):
-            return media_type
-    try:
-        # The last character may be cut: an incremental decoder waits for the rest of it.
-        codecs.getincrementaldecoder("utf-8")().decode(first, final=len(first) < FIRST_BYTES)
-    except UnicodeDecodeError:
-        return "application/octet-stream"
-    return "application/octet-stream" if b"\0" in first else "text/plain"
 
 
 class _Search:
     """A walk through a tree, bounded by what it looks at; ``ended`` says which bound it met."""
 
-    def __init__(self, globs: Sequence[Glob]) -> None:
+    def __init__(self, globs: Sequence[Glob], bounds: Bounds, given_up: Callable[[], bool]) -> None:
         self.ended: str | None = None
         self._globs = globs
+        self._bounds = bounds
+        self._given_up = given_up
         self._seen = 0
-        self._deadline = time.monotonic() + SECONDS
+        self._deadline = time.monotonic() + bounds.seconds
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is over."""
+        return time.monotonic() > self._deadline or self._given_up()
 
     def walk(self, root: int) -> Iterator[tuple[str, bool]]:
         """Yield the paths that match, sorted, and whether each is a folder named outright."""
@@ -184,7 +183,7 @@ class _Search:
     ) -> Iterator[tuple[str, bool]]:
         for name, is_folder in self._entries(folder):
             self._seen += 1
-            if self._seen > ENTRIES or time.monotonic() > self._deadline:
+            if self._seen > self._bounds.entries or self.is_late:
                 self.ended = f"stopped after {self._seen - 1} entries"
             if self.ended:
                 return
@@ -201,7 +200,7 @@ class _Search:
     def _entries(self, folder: int) -> list[tuple[str, bool]]:
         with os.scandir(folder) as entries:
             # One folder may hold more names than memory should.
-            some = itertools.islice(entries, ENTRIES + 1)
+            some = itertools.islice(entries, self._bounds.entries + 1)
             return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in some)
 
     def _is_entered(self, name: str, places: list[Places], inside: list[Places]) -> bool:
@@ -223,13 +222,15 @@ class _Search:
             os.close(folder)
 
 
-def _blocks(fd: int, limit: int) -> Iterator[bytes]:
+def _blocks(fd: int, limit: int, search: _Search) -> Iterator[bytes]:
     """Read at most one byte more than the limit: the file may grow meanwhile."""
     size = 0
     while block := os.read(fd, min(_CHUNK, limit + 1 - size)):
         size += len(block)
         if size > limit:
             raise Refused(f"grew over {limit} bytes while it was read")
+        if search.is_late:
+            raise Refused("there was no time left to read it")
         yield block
 
 

@@ -12,6 +12,7 @@ from debug_mcp.models.base import Arguments, View
 from debug_mcp.models.sessions import SessionId
 
 READ_LIMIT_BYTES = 40_000
+XML = "application/xml"
 
 
 class ArtifactKind(StrEnum):
@@ -38,6 +39,11 @@ class Artifact:
     size: int
     sha256: str
     created_at: datetime
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it can be read as text: XML is, though its media type does not say so."""
+        return self.media_type.startswith("text/") or self.media_type == XML
 
 
 def _one_or_many(value: object) -> object:
@@ -82,6 +88,15 @@ class ArtifactView(View):
     media_type: str
     size: int
     sha256: str
+    uri: str
+
+
+class CollectedView(View):
+    """An artifact that the end of a command collected."""
+
+    artifact_id: str
+    name: str
+    size: int
     uri: str
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from debug_mcp.errors import NextCall
+from debug_mcp.models.artifacts import CollectedView, Globs
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
 from debug_mcp.models.sessions import SessionId
 
@@ -78,6 +79,9 @@ class CommandRun(Arguments):
     )
     network: bool = Field(default=False, description="share the host's network; off by default")
     parallel: bool = Field(default=False, description="run beside the session's queue")
+    artifacts: Globs = Field(
+        default=[], description="globs of files to keep at its end, besides the repository's"
+    )
     idempotency_key: IdempotencyKey = None
 
 
@@ -141,6 +145,7 @@ class Command:
     output_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
+    collected: int | None = None
 
 
 class Limit(View):
@@ -190,6 +195,8 @@ class CommandView(View):
     queue: QueueView | None = None
     limit: Limit | None = None
     output: OutputView | None = None
+    artifacts: tuple[CollectedView, ...] = ()
+    more_artifacts: int | None = None
     hint: str | None = None
     next: NextCall | None = None
 

@@ -11,7 +11,7 @@ import anyio
 from debug_mcp.artifacts.collect import Files, Kept
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import Settings
-from debug_mcp.errors import InvalidInput, NotFound
+from debug_mcp.errors import NotFound
 from debug_mcp.models.artifacts import (
     Artifact,
     ArtifactList,
@@ -19,11 +19,13 @@ from debug_mcp.models.artifacts import (
     ArtifactRead,
     ArtifactsView,
     ArtifactView,
+    CollectedView,
     RefusedView,
 )
-from debug_mcp.models.base import now
-from debug_mcp.models.sessions import WORKSPACE, SessionState, WorkSession
+from debug_mcp.models.commands import Command, CommandView
+from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.runner import output
+from debug_mcp.service.collecting import noted, relative
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.artifacts import Artifacts
@@ -31,6 +33,8 @@ from debug_mcp.store.artifacts import Artifacts
 REFUSED_SHOWN = 20
 LISTED = 100
 CANDIDATES = 20
+COLLECTED_SHOWN = 10
+NOTHING_KEPT = "no file was kept: artifact_list with the globs in collect says why"
 _CHARACTER_BYTES = 4  # of the longest in UTF-8
 
 
@@ -76,7 +80,7 @@ class ArtifactService:
         if args.collect:
             await self._sessions.ready(principal, args.session_id)
             tree = self._confinement.folders(session).tree
-            globs = [_relative(glob, (WORKSPACE, str(tree))) for glob in args.collect]
+            globs = [relative(glob, tree, "collect") for glob in args.collect]
             found = await anyio.to_thread.run_sync(
                 self._files.collect, tree, globs, self._settings.artifact_bytes
             )
@@ -102,22 +106,7 @@ class ArtifactService:
 
     async def keep(self, session: WorkSession, found: tuple[Kept, ...]) -> list[Artifact]:
         """Note files that are in the store as the session's."""
-        return await self._store.keep(
-            [
-                Artifact(
-                    id="",
-                    session_id=session.id,
-                    principal=session.principal,
-                    name=kept.name,
-                    kind=kept.kind,
-                    media_type=kept.media_type,
-                    size=kept.size,
-                    sha256=kept.sha256,
-                    created_at=now(),
-                )
-                for kept in found
-            ]
-        )
+        return await self._store.keep(noted(session, found))
 
     async def keep_bytes(self, session: WorkSession, name: str, data: bytes) -> Artifact:
         """Keep what the server itself made of a session."""
@@ -190,6 +179,32 @@ def artifact_view(artifact: Artifact) -> ArtifactView:
     )
 
 
+def collected_view(artifact: Artifact) -> CollectedView:
+    """Return an artifact as the view of the command names it whose end collected it."""
+    return CollectedView(
+        artifact_id=artifact.id,
+        name=artifact.name,
+        size=artifact.size,
+        uri=artifact_uri(artifact),
+    )
+
+
+async def with_collected(view: CommandView, command: Command, store: Artifacts) -> CommandView:
+    """Return a command's view with what its end collected, or why that is nothing."""
+    if command.collected is None:
+        return view
+    if command.collected == 0:
+        missed = command.request.artifacts and view.hint is None
+        return view.model_copy(update={"hint": NOTHING_KEPT}) if missed else view
+    kept = await store.of_command(command.id, COLLECTED_SHOWN)
+    return view.model_copy(
+        update={
+            "artifacts": tuple(collected_view(artifact) for artifact in kept),
+            "more_artifacts": max(command.collected - len(kept), 0) or None,
+        }
+    )
+
+
 def artifact_uri(artifact: Artifact) -> str:
     """Return the URI under which an artifact is a resource."""
     return f"artifact://{artifact.id}/{quote(artifact.name)}"
@@ -197,7 +212,7 @@ def artifact_uri(artifact: Artifact) -> str:
 
 def _part(artifact: Artifact, path: Path, offset: int, length: int) -> Part:
     start, length = min(offset, artifact.size), max(length, _CHARACTER_BYTES)
-    if artifact.media_type.startswith("text/"):
+    if artifact.is_text:
         page = output.read(path, start, length)
         data = _bytes(path, page.start, page.end - page.start)
         with contextlib.suppress(UnicodeDecodeError):
@@ -210,21 +225,3 @@ def _bytes(path: Path, offset: int, length: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(length)
-
-
-def _relative(glob: str, roots: tuple[str, ...]) -> str:
-    """Return a glob relative to the tree's root; models write the whole path as they see it.
-
-    Raises:
-        InvalidInput: It leads out of the tree.
-    """
-    for root in roots:
-        if glob.startswith(f"{root}/"):
-            glob = glob[len(root) + 1 :]
-            break
-    if glob.startswith(("/", "~")) or ".." in glob.split("/"):
-        raise InvalidInput(
-            f"{glob!r} leads out of the tree; only files in it can be kept, so copy others there",
-            field="collect",
-        )
-    return glob

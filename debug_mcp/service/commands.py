@@ -22,11 +22,15 @@ from debug_mcp.models.commands import (
 )
 from debug_mcp.models.sessions import WORKSPACE, Isolation
 from debug_mcp.runner import output
+from debug_mcp.service.artifacts import with_collected
+from debug_mcp.service.collecting import relative
 from debug_mcp.service.command_views import command_row, command_view, output_view
+from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
 
 
@@ -36,14 +40,18 @@ class CommandService:
     def __init__(
         self,
         store: Commands,
+        artifacts: Artifacts,
         sessions: SessionService,
         scheduler: Scheduler,
+        confinement: Confinement,
         settings: Settings,
     ) -> None:
         self._network = NetworkRules(settings.network)
         self._store = store
+        self._artifacts = artifacts
         self._sessions = sessions
         self._scheduler = scheduler
+        self._confinement = confinement
         self._settings = settings
 
     async def run(self, principal: Principal, args: CommandRun) -> CommandView:
@@ -58,7 +66,11 @@ class CommandService:
         principal.require(Scope.COMMAND_RUN)
         network = self._network.decide(principal, asked=args.network)
         session = await self._sessions.ready(principal, args.session_id)
-        asked = args.model_copy(update={"cwd": _relative(args.cwd), "network": network})
+        tree = self._confinement.folders(session).tree
+        globs = [relative(glob, tree, "artifacts") for glob in args.artifacts]
+        asked = args.model_copy(
+            update={"cwd": _relative(args.cwd), "network": network, "artifacts": globs}
+        )
         _check_text(asked)
         command = Command(
             id="",
@@ -187,9 +199,10 @@ class CommandService:
         directory = self._scheduler.directory(command)
         queue = await self._place(command)
         policy = await self._lacking(principal, command)
-        return await anyio.to_thread.run_sync(
+        view = await anyio.to_thread.run_sync(
             command_view, command, directory, since, queue, policy
         )
+        return await with_collected(view, command, self._artifacts)
 
     async def _lacking(self, principal: Principal, command: Command) -> NetworkPolicy | None:
         """Return what holds for a command that may have failed for want of the network."""

@@ -20,6 +20,7 @@ from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandState, Outcome
 from debug_mcp.runner.output import read
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
+from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
@@ -47,6 +48,7 @@ class Scheduler:
         commands: Commands,
         sessions: Sessions,
         confinement: Confinement,
+        collecting: Collecting,
         settings: Settings,
         layout: Layout,
         instance: str,
@@ -55,6 +57,7 @@ class Scheduler:
         self._commands = commands
         self._sessions = sessions
         self._confinement = confinement
+        self._collecting = collecting
         self._settings = settings
         self._layout = layout
         self._instance = instance
@@ -146,7 +149,7 @@ class Scheduler:
         while True:
             try:
                 end = await self._start(command) or await self._follow(command)
-                await self._commands.finish(command.id, end)
+                await self._commands.finish(command.id, await self._collecting.at_end(command, end))
                 break
             except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on
                 _log.warning("command %s cannot be followed", command.id, exc_info=True)

@@ -20,7 +20,7 @@ class Artifacts:
         """Store what is new under fresh ids; return all, those known before under their ids."""
 
         async def unit(connection: aiosqlite.Connection) -> list[Artifact]:
-            return [await _keep(connection, artifact) for artifact in found]
+            return [await keep(connection, artifact) for artifact in found]
 
         return await self._database.write(unit)
 
@@ -28,6 +28,15 @@ class Artifacts:
         """Return a session's artifacts, oldest first."""
         rows = await self._database.read(
             "SELECT * FROM artifacts WHERE session_id = ? ORDER BY created_at, id", (session_id,)
+        )
+        return [_artifact(row) for row in rows]
+
+    async def of_command(self, command_id: str, limit: int) -> list[Artifact]:
+        """Return the first of what a command's end collected, by name."""
+        rows = await self._database.read(
+            "SELECT artifacts.* FROM command_artifacts JOIN artifacts ON id = artifact_id "
+            "WHERE command_id = ? ORDER BY name, id LIMIT ?",
+            (command_id, limit),
         )
         return [_artifact(row) for row in rows]
 
@@ -49,7 +58,8 @@ class Artifacts:
         return [_artifact(row) for row in rows]
 
 
-async def _keep(connection: aiosqlite.Connection, artifact: Artifact) -> Artifact:
+async def keep(connection: aiosqlite.Connection, artifact: Artifact) -> Artifact:
+    """Store an artifact under a fresh id, or return it as it is known."""
     known = await connection.execute_fetchall(
         "SELECT * FROM artifacts WHERE session_id = ? AND name = ? AND sha256 = ?",
         (artifact.session_id, artifact.name, artifact.sha256),
@@ -73,6 +83,18 @@ async def _keep(connection: aiosqlite.Connection, artifact: Artifact) -> Artifac
         },
     )
     return stored
+
+
+async def link(
+    connection: aiosqlite.Connection, command_id: str, found: Sequence[Artifact]
+) -> None:
+    """Store what the end of a command collected, in the same transaction as that end."""
+    for artifact in found:
+        stored = await keep(connection, artifact)
+        await connection.execute(
+            "INSERT OR IGNORE INTO command_artifacts (command_id, artifact_id) VALUES (?, ?)",
+            (command_id, stored.id),
+        )
 
 
 def _artifact(row: Row) -> Artifact:

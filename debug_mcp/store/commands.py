@@ -7,8 +7,10 @@ import aiosqlite
 
 from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
+from debug_mcp.models.artifacts import Artifact
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
+from debug_mcp.store.artifacts import link
 from debug_mcp.store.database import RETRY_SECONDS, Database, Row
 from debug_mcp.store.idempotency import Request, recall, remember
 from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
@@ -93,6 +95,7 @@ class End:
     output_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
+    collected: tuple[Artifact, ...] | None = None
 
 
 class Commands:
@@ -183,10 +186,14 @@ class Commands:
         )
 
     async def finish(self, command_id: str, end: End, *, only_queued: bool = False) -> bool:
-        """Store the end; return False when it had ended before. The first end stands."""
+        """Store the end; return False when it had ended before. The first end stands.
+
+        With it is stored what it collected: once, however often an end was tried.
+        """
         states = (CommandState.QUEUED,) if only_queued else sources(COMMAND, CommandState.FINISHED)
-        return await self._database.write(
-            lambda connection: advance(
+
+        async def unit(connection: aiosqlite.Connection) -> bool:
+            ended = await advance(
                 connection,
                 "commands",
                 command_id,
@@ -203,10 +210,14 @@ class Commands:
                     "output_bytes": end.output_bytes,
                     "output_dropped": end.output_dropped,
                     "message": end.message,
+                    "collected": None if end.collected is None else len(end.collected),
                 },
-            ),
-            durable=True,
-        )
+            )
+            if ended:
+                await link(connection, command_id, end.collected or ())
+            return ended
+
+        return await self._database.write(unit, durable=True)
 
     async def request_cancel(self, command_id: str) -> None:
         """Set the flag that asks for a command's end."""
@@ -330,4 +341,5 @@ def _command(row: Row) -> Command:
         output_bytes=row["output_bytes"],
         output_dropped=row["output_dropped"],
         message=row["message"],
+        collected=row["collected"],
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from debug_mcp.artifacts import collect
-from debug_mcp.artifacts.collect import Collection, Files, kind_of, media_type_of
+from debug_mcp.artifacts.collect import Bounds, Collection, Files
+from debug_mcp.artifacts.kinds import kind_of, media_type_of
 from debug_mcp.models.artifacts import ArtifactKind
 
 LIMIT = 10_000
@@ -106,31 +106,55 @@ def test_the_git_directory_is_not_collected(files: Files, tree: Path) -> None:
     assert names(files.collect(tree, ["**"], LIMIT)) == ["fine"]
 
 
-def test_too_many_files_end_the_collection_and_it_says_so(
-    files: Files, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "FILES", 3)
+def test_too_many_files_end_the_collection_and_it_says_so(files: Files, tree: Path) -> None:
     put(tree, *(f"{number}.txt" for number in range(5)))
-    found = files.collect(tree, ["*"], LIMIT)
+    found = files.collect(tree, ["*"], LIMIT, Bounds(files=3))
     assert len(found.kept) == 3
     assert found.truncated == "more than 3 files match; use a narrower glob"
 
 
-def test_too_many_entries_end_the_walk_and_it_says_so(
-    files: Files, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "ENTRIES", 3)
+def test_too_many_entries_end_the_walk_and_it_says_so(files: Files, tree: Path) -> None:
     put(tree, *(f"{number}.txt" for number in range(5)))
-    found = files.collect(tree, ["4.txt"], LIMIT)
+    found = files.collect(tree, ["4.txt"], LIMIT, Bounds(entries=3))
     assert found.truncated == "stopped after 3 entries; use a narrower glob"
+
+
+def test_a_collection_ends_when_its_time_is_over_or_nobody_waits_for_it(
+    files: Files, tree: Path
+) -> None:
+    put(tree, "a.txt", "b.txt")
+    late = files.collect(tree, ["*"], LIMIT, Bounds(seconds=-1))
+    assert late.kept == ()
+    assert late.truncated == "stopped after 0 entries; use a narrower glob"
+    assert files.collect(tree, ["*"], LIMIT, given_up=lambda: True).kept == ()
+
+
+def test_what_did_not_change_is_left_out_whatever_time_it_claims(files: Files, tree: Path) -> None:
+    put(tree, "old.txt")
+    since = (tree / "old.txt").stat().st_ctime + 0.001
+    while not (tree / "new.txt").exists() or (tree / "new.txt").stat().st_ctime < since:
+        put(tree, "new.txt")
+    os.utime(tree / "new.txt", (0, 0))
+    assert names(files.collect(tree, ["*"], LIMIT, since=since)) == ["new.txt"]
+
+
+def test_a_content_that_is_there_is_not_written_again(files: Files, tree: Path) -> None:
+    put(tree, "one")
+    [kept] = files.collect(tree, ["*"], LIMIT).kept
+    before = files.path(kept.sha256).stat()
+    files.collect(tree, ["*"], LIMIT)
+    assert files.path(kept.sha256).stat().st_ino == before.st_ino
+    assert not list(files.path(kept.sha256).parents[1].glob("tmp*"))
 
 
 @pytest.mark.parametrize(
     ("name", "first", "kind", "media_type"),
     [
-        ("r.xml", b'<?xml version="1.0"?><testsuites>', ArtifactKind.JUNIT, "text/plain"),
+        ("r.xml", b'<?xml version="1.0"?><testsuites>', ArtifactKind.JUNIT, "application/xml"),
         ("r.xml", b"<html>", ArtifactKind.OTHER, "text/plain"),
-        ("coverage.xml", b"<coverage version='1'>", ArtifactKind.COVERAGE, "text/plain"),
+        ("coverage.xml", b"<coverage version='1'>", ArtifactKind.COVERAGE, "application/xml"),
+        ("r.xml", b"\n<testsuite name='x'>", ArtifactKind.JUNIT, "application/xml"),
+        ("r.xml", b"<?xml \0", ArtifactKind.OTHER, "application/octet-stream"),
         ("core.12", b"\x7fELF\x02\x01", ArtifactKind.CORE, "application/octet-stream"),
         ("x.patch", b"--- a\n", ArtifactKind.PATCH, "text/plain"),
         ("x.png", b"\x89PNG\r\n\x1a\n", ArtifactKind.OTHER, "image/png"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.artifacts import collect
-from debug_mcp.artifacts.collect import Files
+from debug_mcp.artifacts.collect import Bounds, Files
 from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
 
 LIMIT = 10_000
@@ -170,27 +170,21 @@ def test_one_content_is_stored_once_whatever_its_names(files: Files, tree: Path)
     assert stored[0].stat().st_mode & 0o077 == 0
 
 
-def test_what_is_not_asked_for_is_not_looked_at(
-    files: Files, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "ENTRIES", 10)
+def test_what_is_not_asked_for_is_not_looked_at(files: Files, tree: Path) -> None:
     (tree / "many").mkdir()
     for number in range(100):
         (tree / "many" / str(number)).touch()
     (tree / "build").mkdir()
     (tree / "build" / "report.xml").write_text("<testsuites/>")
-    found = files.collect(tree, ["build/*.xml"], LIMIT)
+    found = files.collect(tree, ["build/*.xml"], LIMIT, Bounds(entries=10))
     assert [kept.name for kept in found.kept] == ["build/report.xml"]
     assert found.truncated is None
 
 
-def test_folders_without_a_file_are_counted_too(
-    files: Files, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "ENTRIES", 10)
+def test_folders_without_a_file_are_counted_too(files: Files, tree: Path) -> None:
     for number in range(11):
         (tree / str(number)).mkdir()
-    found = files.collect(tree, ["**/x"], LIMIT)
+    found = files.collect(tree, ["**/x"], LIMIT, Bounds(entries=10))
     assert found.truncated == "stopped after 10 entries; use a narrower glob"
 
 
@@ -203,13 +197,10 @@ def test_a_tree_deeper_than_any_build_is_left_at_that_depth(files: Files, tree: 
     assert len(files.collect(tree, ["**/x"], LIMIT).kept) == collect.DEPTH
 
 
-def test_all_that_is_kept_at_once_has_a_limit(
-    files: Files, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collect, "TOTAL_BYTES", 10)
+def test_all_that_is_kept_at_once_has_a_limit(files: Files, tree: Path) -> None:
     for name in ("a", "b", "c"):
         (tree / name).write_bytes(name.encode() * 6)
-    found = files.collect(tree, ["*"], LIMIT)
+    found = files.collect(tree, ["*"], LIMIT, Bounds(total_bytes=10))
     assert [kept.name for kept in found.kept] == ["a", "b"]
     assert found.truncated == "more than 10 bytes match; use a narrower glob"
 

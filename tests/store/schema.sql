@@ -10,6 +10,11 @@ CREATE TABLE artifacts (
     created_at INTEGER NOT NULL,
     UNIQUE (session_id, name, sha256)
 ) STRICT;
+CREATE TABLE command_artifacts (
+    command_id TEXT NOT NULL REFERENCES commands (id),
+    artifact_id TEXT NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (command_id, artifact_id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE commands (
     id TEXT PRIMARY KEY,
     session_id TEXT NOT NULL REFERENCES sessions (id),
@@ -35,6 +40,8 @@ CREATE TABLE commands (
     output_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
+    -- How many artifacts its end collected; null when none were asked for.
+    collected INTEGER,
     CHECK ((state = 'finished') = (outcome IS NOT NULL)),
     CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
     CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),

@@ -66,6 +66,8 @@ CREATE TABLE commands (
     output_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
+    -- How many artifacts its end collected; null when none were asked for.
+    collected INTEGER,
     CHECK ((state = 'finished') = (outcome IS NOT NULL)),
     CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
     CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),
@@ -96,6 +98,13 @@ CREATE TABLE artifacts (
 ) STRICT;
 
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
+
+-- What the end of a command collected; a file that two commands left alike is one artifact.
+CREATE TABLE command_artifacts (
+    command_id TEXT NOT NULL REFERENCES commands (id),
+    artifact_id TEXT NOT NULL REFERENCES artifacts (id),
+    PRIMARY KEY (command_id, artifact_id)
+) STRICT, WITHOUT ROWID;
 
 -- One row for each key that a caller gave: the same key means the same object again.
 CREATE TABLE idempotency_keys (
