@@ -16,6 +16,7 @@ from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
+from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.repositories import RepositoryService
@@ -138,6 +139,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         on.layout,
     )
     artifacts = ArtifactService(on.artifacts, on.files, sessions, on.confinement, on.settings)
+    files = FileService(sessions, trees, on.confinement)
     closing = Closing(
         on.sessions,
         on.commands,
@@ -145,6 +147,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         trees,
         exports,
         artifacts,
+        files,
         scheduler,
         on.confinement,
         on.instance.id,
@@ -157,12 +160,13 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         sessions=sessions,
         exports=exports,
         closing=closing,
+        files=files,
         commands=commands,
         artifacts=artifacts,
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
     )
-    return services, Recovery(on.commands, on.sessions, trees, scheduler, on.instance)
+    return services, Recovery(on.commands, on.sessions, trees, files, scheduler, on.instance)
 
 
 def _make_folders(layout: Layout) -> None:

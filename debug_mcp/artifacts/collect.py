@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
 from debug_mcp.artifacts.globs import Glob, Places
 from debug_mcp.artifacts.kinds import FIRST_BYTES, kind_of, media_type_of
+from debug_mcp.beneath import Refused, check_regular, open_beneath
 from debug_mcp.models.artifacts import ArtifactKind
 
 DEPTH = 32

@@ -73,7 +73,8 @@ def _what(fault: ErrorDetails) -> str:
         case "missing":
             return "is missing"
         case _:
-            said = re.sub(r"^\w+ should", "should", fault["msg"]).replace("valid ", "")
+            said = fault["msg"].removeprefix("Value error, ")
+            said = re.sub(r"^\w+ should", "should", said).replace("valid ", "")
             return said.replace(" after validation", "")
 
 
@@ -100,6 +101,8 @@ def _corrected(
     """Return the call with misspelt keys and exceeded limits put right, if that makes it valid."""
     arguments = dict(raw)
     for fault in faults:
+        if not fault["loc"]:
+            return None  # about all of them together: there is no telling which was meant
         field, limits = str(fault["loc"][0]), fault.get("ctx", {})
         if fault["type"] == "extra_forbidden":
             value = arguments.pop(field, None)

@@ -8,6 +8,7 @@ from debug_mcp.operations.commands import (
     command_run,
     command_wait,
 )
+from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
 from debug_mcp.operations.repositories import repository_init
 from debug_mcp.operations.server import server_info
@@ -18,6 +19,8 @@ CORE: tuple[Operation, ...] = (
     session_create,
     session_export,
     session_close,
+    file_read,
+    file_edit,
     command_run,
     command_wait,
     command_output,

@@ -15,6 +15,7 @@ from debug_mcp.models.sessions import (
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
+from debug_mcp.service.files import FileService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.trees import Trees
@@ -38,6 +39,7 @@ class Closing:
         trees: Trees,
         exports: ExportService,
         artifacts: ArtifactService,
+        files: FileService,
         scheduler: Scheduler,
         confinement: Confinement,
         instance: str,
@@ -48,6 +50,7 @@ class Closing:
         self._trees = trees
         self._exports = exports
         self._artifacts = artifacts
+        self._files = files
         self._scheduler = scheduler
         self._confinement = confinement
         self._instance = instance
@@ -78,6 +81,7 @@ class Closing:
             raise Conflict(f"session {session.id} is {state} already", field="session_id")
         try:
             await self._end_commands(session)
+            await self._files.settle(session)
             exported = await self._save(session) or await self._exports.last(session)
         except BaseException:  # a cancelled call does not leave it half-closed for ever
             with anyio.CancelScope(shield=True):

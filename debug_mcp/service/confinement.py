@@ -1,5 +1,6 @@
 """What stands around a session's programs: found out once, when the first session needs it."""
 
+import dataclasses
 from pathlib import Path
 
 import anyio
@@ -127,12 +128,17 @@ class Confinement:
         folder = self._layout.sessions / session.id / "network"
         return await enter_network(folder, boundary.bwrap, boundary.nsenter)
 
-    def git_in(self, session: WorkSession) -> Run:
-        """Return git at the root of a session's tree, inside its sandbox."""
+    def git_in(self, session: WorkSession, tree: Path | None = None) -> Run:
+        """Return git at the root of a session's tree, inside its sandbox.
+
+        ``tree``: another one to stand in its place, such as one that is being prepared.
+        """
 
         async def run(call: GitCall) -> Captured:
             sandbox = await self.sandbox(session)
             folders = self.folders(session)
+            if tree is not None:
+                folders = dataclasses.replace(folders, tree=tree)
             root = sandbox.workspace(folders)
             located = (f"--git-dir={root}/.git", f"--work-tree={root}", *call.arguments)
             program = sandbox.confine(

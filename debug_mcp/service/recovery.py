@@ -2,10 +2,11 @@
 
 Running commands are followed again, those that ended meanwhile get their end, and what was claimed
 but never begun is started. Nothing that may have run is run again. Half-made sessions are cleaned
-up; half-closed ones are open again, with their work.
+up; half-closed ones are open again, with their work; half-made edits are finished.
 """
 
 from debug_mcp.models.sessions import SessionState, WorkSession
+from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.trees import Trees
@@ -21,12 +22,14 @@ class Recovery:
         commands: Commands,
         rows: Sessions,
         trees: Trees,
+        files: FileService,
         scheduler: Scheduler,
         instance: Instance,
     ) -> None:
         self._commands = commands
         self._rows = rows
         self._trees = trees
+        self._files = files
         self._scheduler = scheduler
         self._instance = instance
 
@@ -45,6 +48,7 @@ class Recovery:
                 command.id, owner, self._instance.id
             ):
                 self._scheduler.resume(command)
+        await self._files.finish_left(await self._rows.in_state(SessionState.READY))
         for session in await self._rows.in_state(SessionState.PREPARING, SessionState.CLOSING):
             if not self._instance.lives(session.instance) and await self._rows.adopt(
                 session.id, session.instance, self._instance.id

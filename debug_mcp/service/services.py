@@ -6,6 +6,7 @@ from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.exports import ExportService
+from debug_mcp.service.files import FileService
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
@@ -20,6 +21,7 @@ class Services:
     sessions: SessionService
     exports: ExportService
     closing: Closing
+    files: FileService
     commands: CommandService
     artifacts: ArtifactService
     server: ServerService

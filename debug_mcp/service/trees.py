@@ -14,6 +14,7 @@ from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees import checkouts, patches
 from debug_mcp.worktrees.checkouts import Checkout, Identity
+from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.git import GitCall
 from debug_mcp.worktrees.mirrors import UpstreamHead
 
@@ -60,7 +61,11 @@ class Trees:
         await anyio.to_thread.run_sync(lay_out)
         run = self._confinement.git_in(session)
         await checkouts.fill(run)
-        return None if patch is None else await patches.apply(run, patch)
+        if patch is None:
+            return None
+        numbers = await patches.apply(run, patch, reader(folders.tree))
+        await patches.note_new(run, patch)
+        return numbers
 
     async def remove(self, session: WorkSession) -> None:
         """Delete a session's tree, home and temporary files."""

@@ -1,18 +1,17 @@
 """Patches: putting one into a tree, and saying why it does not go in."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 
-from debug_mcp.errors import Conflict, InvalidInput
-from debug_mcp.worktrees.git import GitCall, Run, git, plain
+import anyio
+
+from debug_mcp.errors import InvalidInput
+from debug_mcp.worktrees import diffs, misfits
+from debug_mcp.worktrees.diffs import Diff
+from debug_mcp.worktrees.git import GitCall, Run, git
 
 DIGEST_CHARACTERS = 12
-
-_FAILED = re.compile(r"patch failed: (?P<file>.+):(?P<line>\d+)")
-_MISSING = re.compile(r"error: (?P<file>.+): (?:No such file or directory|does not exist in)")
-_OUTSIDE = re.compile(r"error: (?:invalid path '(?P<file>.+)'|.*beyond a symbolic link)")
-_CORRUPT = re.compile(r"corrupt patch at line (?P<line>\d+)")
+_OTHER_FORM = "*** Begin Patch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +33,65 @@ def digest(patch: str) -> str:
     return hashlib.sha256(patch.encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST_CHARACTERS]
 
 
-async def apply(run: Run, patch: str) -> Numbers:
+def read(patch: str) -> Diff:
+    """Read a patch.
+
+    Raises:
+        InvalidInput: It is not a unified diff, or the counts of a hunk are wrong.
+    """
+    if not patch.strip():
+        raise InvalidInput("the patch is empty; leave it out", field="patch")
+    if patch.lstrip().startswith(_OTHER_FORM):
+        raise InvalidInput(
+            f"a patch that begins with {_OTHER_FORM!r} is not a unified diff; send what git diff "
+            "prints, or edits to file_edit; nothing was changed",
+            field="patch",
+        )
+    found = diffs.parse(patch)
+    if not found.files:
+        raise misfits.unreadable("it has no --- and +++ lines")
+    return found
+
+
+async def apply(run: Run, patch: str, read_file: misfits.Read) -> Numbers:
     """Apply a patch to the working tree, all of it or nothing; return what it changes.
 
-    New files are noted in the index (``add --intent-to-add``), so that ``git diff`` shows them.
+    A hunk whose lines have moved goes in where they are; otherwise each line must be as the patch
+    has it.
 
     Args:
         run: Git in the session's sandbox, at the tree's root.
         patch: A unified diff; a missing last newline is added, since models often drop it.
+        read_file: Reads a file of the same tree; only to explain.
 
     Raises:
         Conflict: It does not apply; the message names the place.
         InvalidInput: It is not a patch.
     """
+    diff = read(patch)
     data = (patch if patch.endswith("\n") else f"{patch}\n").encode("utf-8", "surrogateescape")
-    if not patch.strip():
-        raise InvalidInput("the patch is empty; leave it out to start without one", field="patch")
-    result = await run(GitCall(("apply", "--numstat", "-z", "-"), data))
+    options = ("--whitespace=nowarn", f"-p{diff.strip}")
+    result = await run(GitCall(("apply", *options, "-"), data))
     if result.exit_code != 0:
-        raise _unreadable(result.message)
-    numbers = parse_numstat(result.output)
-    result = await run(GitCall(("apply", "--whitespace=nowarn", "-"), data))
-    if result.exit_code != 0:
-        raise _refused(result.message)
-    await _note_new(run, numbers)
-    return numbers
+        raise await anyio.to_thread.run_sync(misfits.explain, diff, result.message, read_file)
+    return numbers_of(diff)
 
 
-async def _note_new(run: Run, numbers: Numbers) -> None:
-    """Note new files in the index.
+def numbers_of(diff: Diff) -> Numbers:
+    """Return what a patch changes."""
+    paths = dict.fromkeys(file.path for file in diff.files)
+    added = sum(file.added for file in diff.files)
+    return Numbers(tuple(paths), added, sum(file.removed for file in diff.files))
+
+
+async def note_new(run: Run, patch: str) -> None:
+    """Note a patch's new files in the index (``add --intent-to-add``): ``git diff`` shows them.
 
     Not by ``git apply --intent-to-add``: git 2.39 drops all other files from the index then.
     """
-    untracked = (await git(run, "ls-files", "-z", "--others")).split(b"\0")
-    new = [path for path in untracked if path.decode("utf-8", "replace") in numbers.files]
+    new = [file.path for file in read(patch).files if file.is_new and file.new is not None]
     if new:
-        paths = b"".join(path + b"\0" for path in new)
+        paths = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in new)
         await git(
             run, "add", "--intent-to-add", "--force", "--pathspec-from-file=-",
             "--pathspec-file-nul", stdin=paths,
@@ -96,40 +118,3 @@ def parse_numstat(output: bytes) -> Numbers:
             added += int(plus) if plus.isdigit() else 0
             removed += int(minus) if minus.isdigit() else 0
     return Numbers(tuple(files), added, removed)
-
-
-def _unreadable(message: str) -> InvalidInput:
-    corrupt = _CORRUPT.search(message)
-    where = f" at its line {corrupt['line']}" if corrupt else ""
-    return InvalidInput(
-        f"this is not a patch that git can read{where}: {plain(message)}; send what "
-        "`git diff` prints, with the counts in each @@ line right",
-        field="patch",
-    )
-
-
-def _refused(message: str) -> Conflict | InvalidInput:
-    if _OUTSIDE.search(message):
-        return InvalidInput(
-            f"the patch leads out of the tree: {plain(message)}; nothing was changed",
-            field="patch",
-        )
-    failed = _FAILED.search(message)
-    if failed:
-        return Conflict(
-            f"{failed['file']} differs from what the patch expects at line {failed['line']}; "
-            "nothing was changed",
-            field="patch",
-            file=failed["file"],
-            line=int(failed["line"]),
-        )
-    missing = _MISSING.search(message)
-    if missing:
-        return Conflict(
-            f"{missing['file']} does not exist at this commit; nothing was changed",
-            field="patch",
-            file=missing["file"],
-        )
-    return Conflict(
-        f"the patch does not apply: {plain(message)}; nothing was changed", field="patch"
-    )

@@ -10,7 +10,7 @@ import pytest
 
 from debug_mcp.artifacts import collect
 from debug_mcp.artifacts.collect import Bounds, Files
-from debug_mcp.artifacts.files import Refused, check_regular, open_beneath
+from debug_mcp.beneath import Refused, check_regular, open_beneath
 
 LIMIT = 10_000
 SECRET = b"of somebody else"

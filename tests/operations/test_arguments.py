@@ -16,6 +16,8 @@ VALID: dict[str, dict[str, Any]] = {
     "session_create": {},
     "session_export": {"session_id": "s_1"},
     "session_close": {"session_id": "s_1"},
+    "file_read": {"session_id": "s_1"},
+    "file_edit": {"session_id": "s_1", "patch": "x"},
     "command_run": {"session_id": "s_1", "command": "true"},
     "command_wait": {"command_id": "c_1"},
     "command_output": {"command_id": "c_1"},

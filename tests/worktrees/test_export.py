@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from debug_mcp.worktrees import checkouts, export, patches
+from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.git import GitCall
 from tests.worktrees.conftest import Tree
 
@@ -66,7 +67,9 @@ async def test_files_and_folders_may_change_places(tree: Tree) -> None:
 
 
 async def test_a_file_that_a_patch_made_goes_out(tree: Tree) -> None:
-    await patches.apply(tree.run, "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+x\n")
+    patch = "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+x\n"
+    await patches.apply(tree.run, patch, reader(tree.path))
+    await patches.note_new(tree.run, patch)
     assert await exported(tree) == ["A new"]
 
 

@@ -7,16 +7,25 @@ import pytest
 
 from debug_mcp.errors import Conflict, InvalidInput
 from debug_mcp.worktrees import patches
+from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.mirrors import Mirror
+from debug_mcp.worktrees.patches import Numbers
 from tests.upstream import FIX, Upstream
 from tests.worktrees.conftest import Tree, open_tree
 
 pytestmark = pytest.mark.anyio
 
 
+async def apply(tree: Tree, patch: str) -> Numbers:
+    """Apply a patch, as opening a session with one does."""
+    numbers = await patches.apply(tree.run, patch, reader(tree.path))
+    await patches.note_new(tree.run, patch)
+    return numbers
+
+
 async def applied(tree: Tree, patch: str) -> tuple[str, tuple[str, ...], str]:
     """Apply a patch; return what git says is changed, and the numbers."""
-    numbers = await patches.apply(tree.run, patch)
+    numbers = await apply(tree, patch)
     return await tree.git("diff", "--name-status"), numbers.files, numbers.lines
 
 
@@ -61,7 +70,7 @@ async def test_what_git_diff_prints_goes_in_whatever_it_is(
     (upstream.path / "unended").write_text("no newline")
     tree, patch = await changed(upstream, mirror, tmp_path)
     assert tree.base == base
-    numbers = await patches.apply(tree.run, patch)
+    numbers = await apply(tree, patch)
     assert sorted(numbers.files) == [
         "binary", "dos.txt", "größe.txt", "pytest.ini", "run.sh", "unended",
     ]  # fmt: skip
@@ -79,8 +88,13 @@ async def test_a_patch_that_does_not_apply_names_file_and_line_and_changes_nothi
     second = "--- a/test_calculator.py\n+++ b/test_calculator.py\n@@ -4,2 +4,2 @@\n"
     second += " def test_add():\n-    assert add(2, 2) == 4\n+    assert add(2, 2) == 5\n"
     with pytest.raises(Conflict) as caught:
-        await patches.apply(tree.run, FIX + second)
-    assert caught.value.details == {"file": "test_calculator.py", "line": 4}
+        await apply(tree, FIX + second)
+    assert caught.value.details == {
+        "file": "test_calculator.py",
+        "line": 5,
+        "expected": "    assert add(2, 2) == 4",
+        "found": "    assert add(1, 2) == 3",
+    }
     assert "nothing was changed" in caught.value.message
     assert await tree.git("status", "--porcelain") == ""
 
@@ -88,7 +102,7 @@ async def test_a_patch_that_does_not_apply_names_file_and_line_and_changes_nothi
 @pytest.mark.parametrize(
     ("patch", "said"),
     [
-        ("--- a/no.py\n+++ b/no.py\n@@ -1 +1 @@\n-a\n+b\n", "no.py does not exist at this commit"),
+        ("--- a/no.py\n+++ b/no.py\n@@ -1 +1 @@\n-a\n+b\n", "no.py does not exist in this tree"),
         (
             "--- /dev/null\n+++ b/calculator.py\n@@ -0,0 +1 @@\n+b\n",
             "calculator.py: already exists in working directory",
@@ -99,7 +113,7 @@ async def test_a_patch_of_another_tree_says_what_is_different(
     tree: Tree, patch: str, said: str
 ) -> None:
     with pytest.raises(Conflict, match="nothing was changed") as caught:
-        await patches.apply(tree.run, patch)
+        await apply(tree, patch)
     assert said in caught.value.message
 
 
@@ -113,7 +127,7 @@ async def test_a_patch_of_another_tree_says_what_is_different(
 )  # fmt: skip
 async def test_what_is_no_patch_is_told_from_one_that_does_not_fit(tree: Tree, patch: str) -> None:
     with pytest.raises((InvalidInput, Conflict)) as caught:
-        await patches.apply(tree.run, patch)
+        await apply(tree, patch)
     assert caught.value.field == "patch"
     assert await tree.git("status", "--porcelain") == ""
 
@@ -125,6 +139,6 @@ async def test_a_patch_cannot_write_out_of_the_tree_or_into_its_git_directory(
     (tree.path / "l").symlink_to(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises((InvalidInput, Conflict), match="nothing was changed") as caught:
-        await patches.apply(tree.run, f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n")
+        await apply(tree, f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1 @@\n+x\n")
     assert caught.value.field == "patch"
     assert sorted(tmp_path.rglob("*")) == before

@@ -4,11 +4,14 @@
 check by ``realpath`` and an open after it lose that race.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import stat
 import struct
+from collections.abc import Iterator
+from pathlib import Path
 
 from debug_mcp.errors import Unavailable
 
@@ -19,7 +22,8 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _STRICT = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS | _RESOLVE_NO_XDEV
 # O_NONBLOCK keeps a FIFO without a writer from hanging the open.
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # EAGAIN: something was renamed meanwhile and the kernel cannot be sure.
 _RETRIES = 64
 
@@ -27,17 +31,36 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Refused(Exception):
-    """Raised when a file is not one to hand out; the message says why."""
+    """Raised when a file is not one to open or hand out; the message says why.
+
+    ``code`` is the kernel's error number, 0 when the kernel had no objection.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextlib.contextmanager
+def opened_root(folder: Path) -> Iterator[int]:
+    """Hold a folder open whose own path no hostile program can change."""
+    fd = os.open(folder, _FOLDER)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def open_beneath(root: int, path: str) -> int:
     """Open a path below an open folder, read-only, following no link at all.
 
+    A folder can be opened too; ``.`` is the root itself.
+
     Raises:
         Refused: A link, a mount or ``..`` stands in the way, or it is gone.
         Unavailable: The kernel has no ``openat2`` (before 5.6).
     """
-    how = struct.pack("=QQQ", _FLAGS, 0, _STRICT)
+    how = struct.pack("=QQQ", _READ, 0, _STRICT)
     code = 0
     for _ in range(_RETRIES):
         fd = _libc.syscall(
@@ -53,8 +76,8 @@ def open_beneath(root: int, path: str) -> int:
         if code not in (errno.EAGAIN, errno.EINTR):
             break
     if code in (errno.ENOSYS, errno.EPERM):
-        raise Unavailable("collecting artifacts needs openat2: Linux 5.6 or newer")
-    raise Refused("a symbolic link" if code == errno.ELOOP else os.strerror(code).lower())
+        raise Unavailable("the files of a session are reached with openat2: Linux 5.6 or newer")
+    raise Refused("a symbolic link" if code == errno.ELOOP else os.strerror(code).lower(), code)
 
 
 def check_regular(fd: int, limit: int) -> os.stat_result:
