@@ -40,9 +40,7 @@ EDIT_SECONDS = 30
 class FileService:
     """Edits of one session come one after the other; commands are neither waited for nor held."""
 
-    def __init__(
-        self, sessions: SessionService, trees: Trees, confinement: Confinement
-    ) -> None:
+    def __init__(self, sessions: SessionService, trees: Trees, confinement: Confinement) -> None:
         self._sessions = sessions
         self._trees = trees
         self._confinement = confinement

@@ -58,7 +58,7 @@ def test_an_unknown_key_is_named_with_those_that_there_are(operation: Operation)
 
 @pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)
 def test_each_key_that_is_needed_is_missed(operation: Operation) -> None:
-    for key in VALID[operation.name]:
+    for key in VALID[operation.name].keys() - {"patch"}:  # one of two forms of file_edit
         for raw in ({}, {key: None}):
             with pytest.raises(InvalidInput, match=f"{key} is missing") as caught:
                 parse(operation.name, operation.arguments, raw)
