@@ -16,7 +16,6 @@ from mcp.types import (
 from debug_mcp.errors import DebugMcpError, NotFound
 from debug_mcp.interfaces.errors import TABLE, error_facts
 from debug_mcp.models.artifacts import Artifact
-from debug_mcp.models.commands import CommandOutput
 from debug_mcp.operations.registry import Call
 from debug_mcp.service.artifacts import artifact_uri
 
@@ -107,15 +106,11 @@ async def _artifact(call: Call, uri: str, artifact_id: str) -> ReadResourceResul
 
 
 async def _output(call: Call, uri: str, command_id: str) -> ReadResourceResult:
-    args = CommandOutput(command_id=command_id, mode="tail", length=_OUTPUT_BYTES)
-    page = await call.services.commands.output(call.principal, args)
-    start = page.output.offset or 0
+    tail = await call.services.commands.tail(call.principal, command_id, _OUTPUT_BYTES)
     arguments = {"command_id": command_id, "mode": "range", "offset": 0}
-    meta = _rest(page.output.total_bytes, "command_output", arguments) if start else None
+    meta = _rest(tail.total_bytes, "command_output", arguments) if tail.offset else None
     return ReadResourceResult(
-        contents=[
-            TextResourceContents(uri=uri, mime_type="text/plain", text=page.output.text, _meta=meta)
-        ]
+        contents=[TextResourceContents(uri=uri, mime_type="text/plain", text=tail.text, _meta=meta)]
     )
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import CollectedView, Globs
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
+from debug_mcp.models.outputs import CommandId, OutputView
 from debug_mcp.models.sessions import SessionId
 
 # `bash -c` fails at 128 KiB, the kernel's limit for one argument.
@@ -50,7 +51,6 @@ def _as_text(value: object) -> object:
 
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 EnvironmentValue = Annotated[str, BeforeValidator(_as_text)]
-CommandId = Annotated[str, Field(min_length=1, max_length=64, description="from command_run")]
 
 
 class CommandRun(Arguments):
@@ -93,17 +93,6 @@ class CommandWait(Arguments):
         default=WAIT_SECONDS, description="answer after this long; default and most 50"
     )
     since: int = Field(default=0, ge=0, description="show output from this byte offset on")
-
-
-class CommandOutput(Arguments):
-    """Arguments of ``command_output``."""
-
-    command_id: CommandId
-    mode: Literal["tail", "head", "range"] = Field(default="tail", description="default tail")
-    offset: int = Field(default=0, ge=0, description="first byte, for mode range")
-    length: int = Field(
-        default=6000, ge=1, le=40_000, description="bytes; default 6000, at most 40000"
-    )
 
 
 class CommandCancel(Arguments):
@@ -153,20 +142,6 @@ class Limit(View):
 
     name: str
     value: float
-
-
-class OutputView(View):
-    """A part of the output.
-
-    ``omitted`` names the byte range that was cut from the middle; ``next_offset`` is where to go
-    on reading.
-    """
-
-    text: str
-    total_bytes: int
-    omitted: tuple[int, int] | None = None
-    offset: int | None = None
-    next_offset: int | None = None
 
 
 class QueueView(View):
@@ -222,12 +197,3 @@ class CommandListView(View):
     commands: list[CommandRow]
     next_cursor: str | None = None
     hint: str | None = None
-
-
-class OutputPage(View):
-    """A page of a command's output, addressed by byte offset for ever."""
-
-    command_id: str
-    mode: str
-    state: CommandState
-    output: OutputView

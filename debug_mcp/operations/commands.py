@@ -5,12 +5,11 @@ from debug_mcp.models.commands import (
     CommandCancel,
     CommandList,
     CommandListView,
-    CommandOutput,
     CommandRun,
     CommandView,
     CommandWait,
-    OutputPage,
 )
+from debug_mcp.models.outputs import CommandOutput, OutputPage
 from debug_mcp.operations.registry import Call, operation
 
 
@@ -39,9 +38,10 @@ async def command_wait(call: Call, args: CommandWait) -> CommandView:
 
 @operation(scope=Scope.SESSION_READ, title="Read a command's output", read_only=True)
 async def command_output(call: Call, args: CommandOutput) -> OutputPage:
-    """Read what a command wrote, stdout and stderr as one stream: its tail, head, or a byte range.
+    """Read what a command wrote, stdout and stderr as one stream, with byte offsets for ever.
 
-    Offsets are for ever: follow next_offset with mode range to read on.
+    mode tail, head or range: a part; follow next_offset. mode search: lines with a pattern. mode
+    errors: lines that look like errors of compilers, tests and tracebacks.
     """
     return await call.services.commands.output(call.principal, args)
 

@@ -4,12 +4,18 @@ The bytes are kept exactly as written; only what is shown is decoded, with repla
 """
 
 import os
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from debug_mcp.runner.plain import plain
+
 # Longest UTF-8 sequence, less one: how much of a character a cut can leave behind.
 _PARTIAL = 3
+# How much more than is shown we look at, for the sake of escape codes and progress bars.
+_SPREAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +33,63 @@ class Page:
 
 
 def excerpt(path: Path, limit: int, since: int = 0, *, growing: bool = False) -> Page:
-    """Return the output from ``since`` on; if it is over ``limit`` bytes, its head and tail.
+    """Return the output from ``since`` on; if that shows over ``limit`` bytes, head and tail of it.
 
-    The tail gets two thirds: what went wrong usually stands at the end. ``growing`` as in ``read``.
+    The tail gets two thirds: what went wrong usually stands at the end. Cuts are made between lines
+    where there are any. Escape codes and what a progress bar overwrites take no room, for they are
+    not shown (``runner.plain``). ``growing`` as in ``read``.
     """
-    total = _size(path)
+    total = size(path)
     since = min(since, total)
     if total - since <= limit:
         return read(path, since, total - since, growing=growing)
-    head = read(path, since, limit // 3)
-    length = limit - limit // 3
-    tail = read(path, total - length, length, growing=growing)
+    head_end = since + _fitting(_lines(path, since, _SPREAD * limit), limit // 3)
+    kept = limit - limit // 3
+    before = max(since, total - _SPREAD * kept)
+    tail_start = total - _fitting(reversed(_lines(path, before, total - before)), kept)
+    if head_end >= tail_start:
+        return read(path, since, total - since, growing=growing)
+    head = read(path, since, head_end - since)
+    tail = read(path, tail_start, total - tail_start, growing=growing)
     cut = (head.end, tail.start)
-    text = f"{head.text}\n[… bytes {cut[0]} to {cut[1]} left out …]\n{tail.text}"
-    return Page(text, head.start, tail.end, tail.total, cut)
+    between = "" if head.text.endswith("\n") else "\n"
+    mark = f"{between}[… bytes {cut[0]} to {cut[1]} left out …]\n"
+    return Page(head.text + mark + tail.text, head.start, tail.end, tail.total, cut)
+
+
+def _visible(data: bytes) -> int:
+    return len(plain(data.decode("latin-1")))
+
+
+def _fitting(lines: Iterable[bytes], room: int) -> int:
+    """Return how many bytes may be shown: whole lines, or where those are long a part of one."""
+    taken = shown = 0
+    for line in lines:
+        length = _visible(line)
+        if shown + length > room:
+            break
+        taken += len(line)
+        shown += length
+    return taken if 2 * shown >= room else taken + room - shown
+
+
+def _lines(path: Path, offset: int, length: int) -> list[bytes]:
+    """Return the lines of a range with their ends; unlike ``splitlines``, by line feeds alone."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", _bytes(path, offset, length))
+
+
+def _bytes(path: Path, offset: int, length: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+    except FileNotFoundError:
+        return b""
 
 
 def tail(path: Path, length: int, *, growing: bool = False) -> Page:
     """Return the last bytes; ``growing`` as in ``read``."""
-    total = _size(path)
+    total = size(path)
     return read(path, max(total - length, 0), length, growing=growing)
 
 
@@ -87,7 +131,8 @@ def last_written(path: Path) -> float | None:
         return None
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
+    """Return how many bytes there are."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

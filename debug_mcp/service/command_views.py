@@ -17,10 +17,10 @@ from debug_mcp.models.commands import (
     CommandView,
     Limit,
     Outcome,
-    OutputView,
     QueueView,
 )
 from debug_mcp.runner.output import Page, excerpt, last_written
+from debug_mcp.service.command_output import output_view
 from debug_mcp.service.network import lacks_network
 
 FINISHED_BYTES = 6000
@@ -72,17 +72,6 @@ def command_view(
         output=None if page is None else output_view(page, running=running),
         hint=_hint(command, page, last_written(path), queue, network),
         next=_next(command, page, network),
-    )
-
-
-def output_view(page: Page, *, running: bool = False) -> OutputView:
-    """Return a page as a caller sees it; ``next_offset`` where there is or may be more."""
-    return OutputView(
-        text=page.text,
-        total_bytes=page.total,
-        omitted=page.omitted,
-        offset=page.start or None,
-        next_offset=page.end if running or page.end < page.total else None,
     )
 
 

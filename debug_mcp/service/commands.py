@@ -11,20 +11,20 @@ from debug_mcp.models.commands import (
     CommandCancel,
     CommandList,
     CommandListView,
-    CommandOutput,
     CommandRun,
     CommandState,
     CommandView,
     CommandWait,
     Outcome,
-    OutputPage,
     QueueView,
 )
+from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
 from debug_mcp.models.sessions import WORKSPACE, Isolation
 from debug_mcp.runner import output
 from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
-from debug_mcp.service.command_views import command_row, command_view, output_view
+from debug_mcp.service.command_output import output_page, output_view
+from debug_mcp.service.command_views import command_row, command_view
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
@@ -105,24 +105,28 @@ class CommandService:
 
         Raises:
             NotFound: There is no such command of the principal's.
+            InvalidInput: The mode does not fit what else was asked, or the pattern is malformed.
         """
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
         path = self._scheduler.directory(command) / "output"
-        growing = command.state is not CommandState.FINISHED
+        return await anyio.to_thread.run_sync(output_page, command, path, args)
 
-        def read() -> output.Page:
-            if args.mode == "tail":
-                return output.tail(path, args.length, growing=growing)
-            start = args.offset if args.mode == "range" else 0
-            return output.read(path, start, args.length, growing=growing)
+    async def tail(self, principal: Principal, command_id: str, length: int) -> OutputView:
+        """Return the last bytes of what a command wrote.
 
-        return OutputPage(
-            command_id=command.id,
-            mode=args.mode,
-            state=command.state,
-            output=output_view(await anyio.to_thread.run_sync(read), running=growing),
-        )
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.SESSION_READ)
+        command = await self.owned(principal, command_id)
+        running = command.state is not CommandState.FINISHED
+
+        def read() -> OutputView:
+            path = self._scheduler.directory(command) / "output"
+            return output_view(output.tail(path, length, growing=running), running=running)
+
+        return await anyio.to_thread.run_sync(read)
 
     async def list(self, principal: Principal, args: CommandList) -> CommandListView:
         """Return the principal's commands, newest first.

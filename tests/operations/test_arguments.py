@@ -141,7 +141,8 @@ def test_a_value_that_cannot_be_names_its_argument(
 
 
 def test_a_choice_is_answered_with_what_there_is_to_choose() -> None:
-    assert refused("command_output", mode="middle").candidates == ("tail", "head", "range")
+    error = refused("command_output", mode="middle")
+    assert error.candidates == ("tail", "head", "range", "search", "errors")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from debug_mcp.runner.output import excerpt, last_written, read, tail
+from debug_mcp.runner.plain import plain
 
 
 @pytest.fixture
@@ -88,9 +89,36 @@ def test_of_long_output_the_head_and_the_tail_are_shown_and_the_cut_is_named(pat
     first, last = page.omitted
     assert f"bytes {first} to {last} left out" in page.text
     cut = read(path, first, last - first)
-    assert page.text.replace(f"\n[… bytes {first} to {last} left out …]\n", cut.text) == (
+    assert page.text.replace(f"[… bytes {first} to {last} left out …]\n", cut.text) == (
         path.read_text()
     )
+
+
+def test_a_cut_is_made_between_lines_and_within_a_line_that_is_too_long(path: Path) -> None:
+    path.write_text("".join(f"line {n}\n" for n in range(1000)))
+    head, tail = excerpt(path, 300).text.split("[…")[0], excerpt(path, 300).text.split("…]\n")[1]
+    assert head.endswith("\n")
+    assert tail.startswith("line ")
+    path.write_bytes(b"x" * 10_000_000)
+    page = excerpt(path, 300)
+    assert page.omitted == (100, 10_000_000 - 200)
+    assert page.text.startswith("x" * 100 + "\n[… bytes 100 to 9999800 left out …]\nxxx")
+
+
+def test_what_is_not_shown_takes_no_room(path: Path) -> None:
+    # A progress bar wrote much, and shows one state of each line.
+    path.write_text(
+        "begin\n" + "".join(f"\r\x1b[32m{n:>5} %\x1b[0m" for n in range(300)) + "\nend\n"
+    )
+    page = excerpt(path, 300)
+    assert page.omitted is None
+    assert plain(page.text) == "begin\n  299 %\nend\n"
+    # The same between long parts: the bar is whole, and so are the offsets.
+    path.write_text("a\n" * 3000 + "\r0%" * 500 + "\nend\n")
+    page = excerpt(path, 300)
+    assert page.omitted is not None
+    assert plain(page.text).endswith("a\n0%\nend\n")
+    assert page.text.endswith(read(path, page.omitted[1], 10_000).text)
 
 
 def test_only_what_came_since_an_offset_is_shown(path: Path) -> None:
