@@ -10,15 +10,21 @@ from anyio.abc import TaskGroup
 from debug_mcp.artifacts.collect import Files
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
+from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.connections import Connections
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.files import FileService
+from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.instance import Instance
+from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.recovery import Recovery
+from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
@@ -123,7 +129,11 @@ def _scheduler(on: _Ground) -> Scheduler:
 
 
 def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
-    repositories = RepositoryService(on.repositories, on.layout, on.confinement)
+    mirrors = Mirrors(on.layout, on.confinement)
+    connections = Connections(on.settings, on.confinement)
+    clones = Clones(on.repositories, mirrors, connections, Supervisor(), on.tasks)
+    freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
+    repositories = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
     trees = Trees(on.repositories, repositories, on.confinement, on.layout)
     sessions = SessionService(
         on.sessions, on.repositories, repositories, on.confinement, trees, on.instance.id
@@ -157,6 +167,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     )
     services = Services(
         repositories=repositories,
+        removal=Removal(on.repositories, on.sessions, repositories, mirrors, clones, closing),
         sessions=sessions,
         exports=exports,
         closing=closing,
@@ -166,7 +177,10 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
     )
-    return services, Recovery(on.commands, on.sessions, trees, files, scheduler, on.instance)
+    recovery = Recovery(
+        on.commands, on.sessions, trees, files, repositories, scheduler, on.instance
+    )
+    return services, recovery
 
 
 def _make_folders(layout: Layout) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -44,6 +44,18 @@ class NetworkPolicy(StrEnum):
     ASK = "ask"
     OFF = "off"
     ON = "on"
+
+
+class Credential(BaseModel):
+    """How the server logs in to one host, for principals that are not the person at the machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: SecretStr | None = Field(default=None, description="password or access token for https")
+    username: str | None = Field(default=None, description="beside the token; default oauth2")
+    ssh_key: Path | None = Field(default=None, description="private key without a passphrase")
+    known_hosts: Path | None = Field(default=None, description="the host's ssh key")
+    ca_file: Path | None = Field(default=None, description="certificate authority of the host")
 
 
 class Settings(BaseSettings):
@@ -83,6 +95,9 @@ class Settings(BaseSettings):
     )
     grace_seconds: float = Field(
         default=5, ge=0, le=60, description="between asking a command to end and killing it"
+    )
+    credentials: dict[str, Credential] = Field(
+        default={}, description="by host, in config.toml alone: see the how-to on repositories"
     )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
@@ -177,6 +192,12 @@ def _check_environment() -> None:
     """Refuse a misspelt variable: ``DEBUG_MCP_ISOLATON=require:bwrap`` must not fail open."""
     known = [f"DEBUG_MCP_{name.upper()}" for name in Settings.model_fields]
     for name in os.environ:
+        if name == "DEBUG_MCP_CREDENTIALS":
+            raise InvalidInput(
+                f"credentials belong in {config_file()}, where git reads them by itself: {name} "
+                "would hand them to every program that the server starts",
+                field=name,
+            )
         if name.startswith("DEBUG_MCP_") and name not in (*known, *_OTHER_VARIABLES):
             near = difflib.get_close_matches(name, known, 1) or known
             raise InvalidInput(
@@ -190,7 +211,9 @@ def _fault(first: ErrorDetails) -> InvalidInput:
     name = ".".join(str(part) for part in first["loc"])
     known = sorted(Settings.model_fields)
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, 1) or known
+        if len(first["loc"]) > 1:  # a key of `[credentials."host"]`
+            known = sorted(Credential.model_fields)
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1) or known
         return InvalidInput(
             f"there is no setting {name!r} (in {config_file()}); there is {', '.join(near)}",
             field=name,

@@ -53,8 +53,9 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> S
     async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tools.listing)
 
-    async def call_tool(_: Context, params: CallToolRequestParams) -> CallToolResult:
-        return await tools.call(calling(), params.name, params.arguments or {})
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+        call = Call(principal_of(), services, context.session.report_progress)
+        return await tools.call(call, params.name, params.arguments or {})
 
     async def list_resources(
         _: Context, params: PaginatedRequestParams | None

@@ -1,5 +1,6 @@
 """What all arguments and all views have in common."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -58,6 +59,14 @@ IdempotencyKey = Annotated[
         description="the same key gives the same object again, so a lost call can be repeated",
     ),
 ]
+
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Tells a caller who waits how far its call is: progress, total, and what is done in words."""
+
+
+async def silent(progress: float, total: float | None, message: str | None) -> None:
+    """Tell nobody."""
 
 
 def now() -> datetime:

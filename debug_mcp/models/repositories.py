@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import Globs
-from debug_mcp.models.base import Arguments, View
+from debug_mcp.models.base import Arguments, Moment, View, WaitSeconds
 from debug_mcp.models.commands import SCRIPT_CHARACTERS, EnvironmentName, EnvironmentValue
+
+INIT_WAIT_SECONDS = 20
 
 
 class RepositoryState(StrEnum):
@@ -67,6 +69,7 @@ def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Setup = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=SCRIPT_CHARACTERS)]],
     BeforeValidator(_one_or_many),
@@ -78,12 +81,8 @@ Environment = Annotated[dict[EnvironmentName, EnvironmentValue], Field(max_lengt
 class RepositoryInit(Arguments):
     """Arguments of ``repository_init``."""
 
-    url: str = Field(min_length=1, max_length=4096, description="absolute path or file:// URL")
-    name: str | None = Field(
-        default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="default: last part of the URL",
-    )
+    url: str = Field(min_length=1, max_length=4096, description="absolute path, https or ssh URL")
+    name: Name | None = Field(default=None, description="default: last part of the URL")
     default_ref: str | None = Field(
         default=None, max_length=250, description="where sessions start; default HEAD"
     )
@@ -100,6 +99,9 @@ class RepositoryInit(Arguments):
         default=None, description="globs collected at each command's end"
     )
     env: Environment | None = Field(default=None, description="variables of all its commands")
+    wait_seconds: WaitSeconds = Field(
+        default=INIT_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
+    )
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that were given, as fields of a ``Repository``."""
@@ -121,11 +123,59 @@ class Head(View):
     commit: str
 
 
+class ProgressView(View):
+    """How far a clone is: of the whole, and what it does in words."""
+
+    percent: int
+    text: str
+
+
 class RepositoryView(View):
-    """A repository as a caller sees it."""
+    """A repository as a caller sees it. ``error`` of a ready one: why its last fetch failed."""
 
     repository: str
     state: RepositoryState
+    url: str | None = None
+    progress: ProgressView | None = None
     head: Head | None = None
     branches: tuple[str, ...] = ()
+    more_branches: int | None = None
+    synced_at: Moment | None = None
+    error: str | None = None
+    default_ref: str | None = None
+    depth: int | None = None
+    submodules: Submodules | None = None
+    setup: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    hint: str | None = None
     next: NextCall | None = None
+
+
+class RepositoriesView(View):
+    """Repositories, by name; ``more`` are not shown."""
+
+    repositories: tuple[RepositoryView, ...] = ()
+    more: int | None = None
+
+
+class RepositoryList(Arguments):
+    """Arguments of ``repository_list``."""
+
+    name: Name | None = Field(default=None, description="only this one, with its branches")
+
+
+class RepositoryRemove(Arguments):
+    """Arguments of ``repository_remove``."""
+
+    name: Name
+    force: bool = Field(default=False, description="close its open sessions first, saving work")
+
+
+class RemovedView(View):
+    """What became of a repository, and of the sessions that were open in it."""
+
+    repository: str
+    state: RepositoryState = RepositoryState.REMOVED
+    closed: tuple[str, ...] = ()
+    hint: str | None = None

@@ -10,12 +10,18 @@ from debug_mcp.operations.commands import (
 )
 from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
-from debug_mcp.operations.repositories import repository_init
+from debug_mcp.operations.repositories import (
+    repository_init,
+    repository_list,
+    repository_remove,
+)
 from debug_mcp.operations.server import server_info
 from debug_mcp.operations.sessions import session_close, session_create, session_export
 
 CORE: tuple[Operation, ...] = (
     repository_init,
+    repository_list,
+    repository_remove,
     session_create,
     session_export,
     session_close,

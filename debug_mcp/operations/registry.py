@@ -15,17 +15,18 @@ from typing import Any, get_type_hints
 
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.errors import InvalidInput
-from debug_mcp.models.base import Arguments, View
+from debug_mcp.models.base import Arguments, Report, View, silent
 from debug_mcp.operations.arguments import parse
 from debug_mcp.service.services import Services
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who calls, and what there is to call."""
+    """Who calls, what there is to call, and how a caller who waits is told of progress."""
 
     principal: Principal
     services: Services
+    report: Report = silent
 
 
 @dataclass(frozen=True, slots=True)

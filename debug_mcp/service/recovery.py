@@ -8,6 +8,7 @@ up; half-closed ones are open again, with their work; half-made edits are finish
 from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
+from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
@@ -23,6 +24,7 @@ class Recovery:
         rows: Sessions,
         trees: Trees,
         files: FileService,
+        repositories: RepositoryService,
         scheduler: Scheduler,
         instance: Instance,
     ) -> None:
@@ -30,6 +32,7 @@ class Recovery:
         self._rows = rows
         self._trees = trees
         self._files = files
+        self._repositories = repositories
         self._scheduler = scheduler
         self._instance = instance
 
@@ -42,6 +45,7 @@ class Recovery:
         self._scheduler.at_each_look(self._adopt)
 
     async def _adopt(self) -> None:
+        await self._repositories.look()
         for command in await self._commands.begun():
             owner = command.instance or ""
             if not self._instance.lives(owner) and await self._commands.adopt(

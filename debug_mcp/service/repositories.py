@@ -1,257 +1,303 @@
-"""Registering repositories and keeping their mirrors fresh."""
+"""Registering repositories, and where sessions start in them."""
 
 import contextlib
-import fcntl
 import itertools
-import os
-import re
-import shutil
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from pathlib import Path
-from urllib.parse import unquote
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import anyio
 
-from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.config import Layout
-from debug_mcp.errors import Busy, Conflict, DebugMcpError, InvalidInput, NotFound
-from debug_mcp.models.base import now
+from debug_mcp.auth.principal import LOCAL, Principal, Scope
+from debug_mcp.errors import Busy, Conflict, InvalidInput, NotFound, ToolFailed
+from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.repositories import (
-    Head,
+    RepositoriesView,
     Repository,
     RepositoryInit,
+    RepositoryList,
     RepositoryState,
     RepositoryView,
 )
-from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.clones import Clones
+from debug_mcp.service.connections import Connections
+from debug_mcp.service.freshness import FRESH, Freshness
+from debug_mcp.service.mirrors import Mirrors
+from debug_mcp.service.repository_views import (
+    again,
+    may_see,
+    row,
+    unfinished,
+    with_branches,
+)
 from debug_mcp.store.repositories import Repositories
-from debug_mcp.worktrees.mirrors import Mirror, UpstreamHead
+from debug_mcp.worktrees.connections import Connection
+from debug_mcp.worktrees.git import check_ref
+from debug_mcp.worktrees.mirrors import Mirror
+from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, registered
 
-LOCK_SECONDS = 50
-_LOCK_PAUSE_SECONDS = 0.05
-_NAME_CHARACTERS = 90  # leaves room for a number
-_FILE = "file://"
-# A URL of another scheme, `host:path`, or one of git's `helper::address`.
-_REMOTE = re.compile(r"(?!file://)(?:[^/]+@[^/]+:|[A-Za-z0-9.+-]+:)")
+# How long session_create waits for a clone, and then for a fetch: clients cut calls at 60 s.
+CLONE_WAIT_SECONDS = 25
+FETCH_WAIT_SECONDS = 20
+REPOSITORIES_SHOWN = 50
+_LFS = (
+    "files that Git LFS keeps are pointers here, and their content is not fetched: .gitattributes "
+    "says which"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a session starts: a full commit id, and what was known of the upstream then.
+
+    ``ref`` is what the commit was found by; ``head_ref`` the upstream's default branch, if any.
+    """
+
+    ref: str
+    commit: str
+    head_ref: str | None
+    synced_at: datetime | None
+    hint: str | None
 
 
 class RepositoryService:
     """Repositories are shared by everybody who may read them; their names are unique."""
 
-    def __init__(self, store: Repositories, layout: Layout, confinement: Confinement) -> None:
+    def __init__(
+        self,
+        store: Repositories,
+        mirrors: Mirrors,
+        clones: Clones,
+        freshness: Freshness,
+        connections: Connections,
+    ) -> None:
         self._store = store
-        self._layout = layout
-        self._confinement = confinement
+        self._mirrors = mirrors
+        self._clones = clones
+        self._freshness = freshness
+        self._connections = connections
 
-    async def init(self, principal: Principal, args: RepositoryInit) -> RepositoryView:
-        """Register a repository, or fetch it again when its name is known.
+    async def init(
+        self, principal: Principal, args: RepositoryInit, report: Report = silent
+    ) -> RepositoryView:
+        """Register a repository, or change the settings of a known one and fetch it.
 
         Raises:
             InvalidInput: The URL is not one that can be registered.
             Conflict: The name stands for another URL.
-            ToolFailed: The upstream cannot be read.
+            ToolFailed: The upstream cannot be cloned.
         """
         principal.require(Scope.REPOSITORY_WRITE)
-        repository = await self._register(args.url, args.name, "url")
+        if args.default_ref is not None:
+            check_ref(args.default_ref, "default_ref")
+        repository = await self._register(principal, args.url, args.name, "url")
         settings = args.settings()
         if settings:
-            await self._store.configure(replace(repository, **settings))
-        await self.refresh(repository)
-        repository = await self._store.get(repository.id)
-        return RepositoryView(
-            repository=repository.name,
-            state=repository.state,
-            head=_head(repository),
-            branches=tuple(await self.mirror(repository).branches()),
-            next={"tool": "session_create", "arguments": {"repository": repository.name}},
-        )
+            repository = replace(repository, **settings)
+            await self._store.configure(repository)
+        hint = None
+        connection = await self._connection(repository, principal)
+        if self._is_there(repository):
+            hint = await self._freshness.refresh(repository, connection, now(), args.wait_seconds)
+        else:
+            repository = await self._cloned(repository, connection, args.wait_seconds, report)
+        view = await self._view(await self._store.get(repository.id), principal)
+        return view.model_copy(update={"hint": hint})
+
+    async def listing(self, principal: Principal, args: RepositoryList) -> RepositoriesView:
+        """Return every repository, or one of them with its branches.
+
+        Raises:
+            NotFound: There is none of this name.
+        """
+        principal.require(Scope.REPOSITORY_READ)
+        if args.name is not None:
+            wanted = await self.named(principal, args.name)
+            return RepositoriesView(repositories=(await self._view(wanted, principal),))
+        known = await self._store.all()
+        rows = tuple(row(repository, principal) for repository in known[:REPOSITORIES_SHOWN])
+        return RepositoriesView(repositories=rows, more=max(len(known) - len(rows), 0) or None)
+
+    async def named(self, principal: Principal, name: str, field: str = "name") -> Repository:
+        """Return the repository of a name.
+
+        Raises:
+            NotFound: There is none; the candidates are those that are there.
+        """
+        principal.require(Scope.REPOSITORY_READ)
+        repository = await self._store.named(name)
+        if repository is None:
+            raise NotFound(
+                f"no repository {name!r}; a URL or an absolute path registers one",
+                field=field,
+                candidates=[known.name for known in await self._store.all()],
+            )
+        return repository
 
     async def find(self, principal: Principal, wanted: str | None) -> Repository:
-        """Return the repository of a name; one that is named by its path is registered.
+        """Return the repository of a name; one that is named by its URL or path is registered.
 
         Raises:
             NotFound: There is none of this name.
             InvalidInput: No name was given and there is not exactly one.
         """
         principal.require(Scope.REPOSITORY_READ)
-        known = await self._store.all()
-        names = [repository.name for repository in known]
         if wanted is None:
+            known = await self._store.all()
             if len(known) == 1:
                 return known[0]
             raise InvalidInput(
-                "which repository?" if known else "no repository is registered yet: name its path",
+                "which repository?"
+                if known
+                else "no repository is registered yet: name its URL or path",
                 field="repository",
-                candidates=names,
+                candidates=[repository.name for repository in known],
             )
-        for repository in known:
-            if repository.name == wanted:
-                return repository
-        if "/" not in wanted:
-            raise NotFound(
-                f"no repository {wanted!r}; an absolute path registers one",
-                field="repository",
-                candidates=names,
-            )
+        if not {"/", ":"} & set(wanted):
+            return await self.named(principal, wanted, "repository")
         principal.require(Scope.REPOSITORY_WRITE)
-        return await self._register(wanted, None, "repository")
+        return await self._register(principal, wanted, None, "repository")
+
+    async def start(self, principal: Principal, repository: Repository, ref: str) -> Start:
+        """Return where a session starts, with the mirror as new as it has to be for that.
+
+        Args:
+            principal: Who asks.
+            repository: Cloned now if it was not yet.
+            ref: A branch, tag or commit; ``HEAD`` means the repository's own default.
+
+        Raises:
+            NotFound: There is no such ref; the candidates are the branches and tags.
+            Busy: It is still being cloned.
+            ToolFailed: The upstream cannot be cloned.
+        """
+        connection = await self._connection(repository, principal)
+        hint = None
+        if not self._is_there(repository):
+            known = await self._cloned(repository, connection, CLONE_WAIT_SECONDS, silent)
+            if known.state is RepositoryState.CLONING:
+                raise Busy(
+                    f"{known.name} is still being cloned; wait for it with repository_init, then "
+                    "send this call again",
+                    next_call=again(known),
+                )
+        else:
+            local = connection.upstream.is_local
+            new_enough = now() if local else now() - FRESH
+            hint = await self._fetched(repository, connection, new_enough)
+        wanted = (repository.default_ref or ref) if ref == "HEAD" else ref
+        commit = await self._resolve(repository, connection, wanted)
+        if hint is not None:
+            hint = f"{hint}; the session starts from the mirror as it was"
+        if await self.mirror(repository).has_lfs(commit):
+            hint = f"{hint}; {_LFS}" if hint else _LFS
+        repository = await self._store.get(repository.id)
+        head = repository.head_ref
+        return Start(
+            ref=head if wanted == "HEAD" and head is not None else wanted,
+            commit=commit,
+            head_ref=None if head == "HEAD" else head,
+            synced_at=repository.synced_at,
+            hint=hint,
+        )
+
+    async def look(self) -> None:
+        """Take over what other servers left, and follow what they are at."""
+        for repository in await self._store.in_state(
+            RepositoryState.CLONING, RepositoryState.SYNCING
+        ):
+            if repository.state is RepositoryState.CLONING:
+                self._clones.follow(repository)
+            else:
+                await self._freshness.set_right(repository)
 
     def mirror(self, repository: Repository) -> Mirror:
         """Return the mirror of a repository."""
-        path = self._layout.repositories / repository.id
-        return Mirror(path, self._confinement.host_git)
+        return self._mirrors.mirror(repository)
 
-    async def refresh(self, repository: Repository) -> UpstreamHead:
-        """Bring the mirror up to date, making it when it is not there yet.
+    def locked(self, repository: Repository) -> contextlib.AbstractAsyncContextManager[None]:
+        """Hold the mirror alone, among all servers; raises ``Busy`` when that takes too long."""
+        return self._mirrors.locked(repository)
 
-        Raises:
-            ToolFailed: The upstream cannot be read.
-            Busy: Another server is at it for too long.
-        """
+    async def _resolve(self, repository: Repository, connection: Connection, ref: str) -> str:
+        """Return the commit of a ref; what is unknown here may have come to the upstream since."""
         mirror = self.mirror(repository)
-        async with self.locked(repository):
-            if await anyio.Path(mirror.path).exists():
-                head = await mirror.fetch()
-                await self._store.note_head(repository.id, head.ref, head.commit)
-                # The server that cloned it may have died before it could say so.
-                await self._store.advance(
-                    repository.id, RepositoryState.READY, head=(head.ref, head.commit)
-                )
-                return head
-            return await self._clone(repository, mirror)
-
-    @contextlib.asynccontextmanager
-    async def locked(self, repository: Repository) -> AsyncIterator[None]:
-        """Hold the mirror alone, among all servers; the lock ends with the process that has it.
-
-        Raises:
-            Busy: It is taken for too long.
-        """
-        path = self._layout.repositories / f"{repository.id}.lock"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            with anyio.move_on_after(LOCK_SECONDS) as waiting:
-                # A file lock of another process rings no bell: look.
-                while not _try_lock(fd):  # noqa: ASYNC110
-                    await anyio.sleep(_LOCK_PAUSE_SECONDS)
-            if waiting.cancelled_caught:
-                raise Busy(
-                    f"repository {repository.name} is being fetched by another call",
-                    retry_after_seconds=5,
-                )
-            yield
-        finally:
-            os.close(fd)
+            return await mirror.resolve(ref)
+        except NotFound:
+            if not connection.upstream.is_local:
+                await self._fetched(repository, connection, now())
+            run = self._connections.run(connection)
+            async with self.locked(repository):
+                await mirror.request(ref, connection, run)
+            return await mirror.resolve(ref)
 
-    async def _clone(self, repository: Repository, mirror: Mirror) -> UpstreamHead:
-        """Clone beside the place and move it there: a mirror is whole or not there."""
-        await self._store.advance(repository.id, RepositoryState.CLONING)
-        unfinished = Mirror(mirror.path.with_suffix(".tmp"), self._confinement.host_git)
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(unfinished.path, ignore_errors=True))
-        try:
-            head = await unfinished.create(repository.url)
-        except DebugMcpError as error:
-            await self._store.advance(repository.id, RepositoryState.FAILED, error=error.message)
-            raise
-        await anyio.Path(unfinished.path).rename(mirror.path)
-        await self._store.advance(
-            repository.id, RepositoryState.READY, head=(head.ref, head.commit)
-        )
-        return head
+    async def _fetched(
+        self, repository: Repository, connection: Connection, newer_than: datetime
+    ) -> str | None:
+        return await self._freshness.refresh(repository, connection, newer_than, FETCH_WAIT_SECONDS)
 
-    async def _register(self, url: str, name: str | None, field: str) -> Repository:
+    async def _cloned(
+        self, repository: Repository, connection: Connection, seconds: float, report: Report
+    ) -> Repository:
+        """Clone, waiting some seconds for the end."""
+        await self._clones.begin(repository, connection)
+        repository = await self._clones.wait(repository, seconds, report)
+        if repository.state is RepositoryState.FAILED:
+            raise ToolFailed(f"{repository.name} cannot be cloned: {repository.error}")
+        return repository
+
+    async def _view(self, repository: Repository, principal: Principal) -> RepositoryView:
+        if self._is_there(repository):
+            branches = await self.mirror(repository).branches()
+            return with_branches(row(repository, principal), branches)
+        progress = None
+        if repository.state is RepositoryState.CLONING:
+            progress = await self._clones.progress(repository)
+        return unfinished(row(repository, principal), repository, progress)
+
+    def _is_there(self, repository: Repository) -> bool:
+        return repository.state in (RepositoryState.READY, RepositoryState.SYNCING)
+
+    async def _connection(self, repository: Repository, principal: Principal) -> Connection:
+        return await self._connections.to(registered(repository.url), principal)
+
+    async def _register(
+        self, principal: Principal, url: str, name: str | None, field: str
+    ) -> Repository:
         """Return the repository that stands for a URL, under the name that was asked for if any."""
-        source = await anyio.to_thread.run_sync(_local_source, url, field)
+        upstream = await anyio.to_thread.run_sync(
+            lambda: parse_upstream(url, field, local=principal.name == LOCAL.name)
+        )
+        # Before anything is stored: it may not be one that this principal can reach.
+        await self._connections.to(upstream, principal)
         known = await self._store.all()
         for repository in known:
-            if repository.name == (name or repository.name) and _same(repository.url, source):
+            if repository.name == (name or repository.name) and upstream.same(repository.url):
                 return repository
         wanted = Repository(
             id="",
-            name=name or _name_of(source),
-            url=str(source),
+            name=name or upstream.name,
+            url=upstream.url,
             state=RepositoryState.CLONING,
             created_at=now(),
         )
         stored = await self._store.register(wanted)
-        if not _same(stored.url, source) and stored.state is RepositoryState.FAILED:
+        if not upstream.same(stored.url) and stored.state is RepositoryState.FAILED:
             # Nothing was ever cloned under this name, so nothing depends on it.
             await self._store.advance(stored.id, RepositoryState.REMOVED)
             stored = await self._store.register(wanted)
-        if not _same(stored.url, source):
+        if not upstream.same(stored.url):
             taken = {repository.name for repository in known}
             free = next(new for new in _numbered(stored.name) if new not in taken)
             raise Conflict(
-                f"the name {stored.name!r} stands for {stored.url}; give this one another name",
+                f"the name {stored.name!r} stands for another repository"
+                f"{f', {stored.url}' if may_see(principal, stored) else ''}; give this one another",
                 field="name",
                 next_call={"tool": "repository_init", "arguments": {"url": url, "name": free}},
             )
         return stored
 
 
-def _head(repository: Repository) -> Head | None:
-    if repository.head_ref is None or repository.head_commit is None:
-        return None
-    return Head(ref=repository.head_ref, commit=repository.head_commit)
-
-
-def _same(url: str, source: Path) -> bool:
-    """Return whether a registered URL is this folder, however either is written."""
-    try:
-        return url == str(source) or Path(url).samefile(source)
-    except OSError:
-        return False
-
-
 def _numbered(name: str) -> Iterator[str]:
-    return (f"{name[:_NAME_CHARACTERS]}-{number}" for number in itertools.count(2))
-
-
-def _local_source(url: str, field: str) -> Path:
-    """Return the repository that a path or ``file://`` URL names; a folder inside one will do.
-
-    Raises:
-        InvalidInput: It is not an absolute path, or there is no repository.
-    """
-    if _REMOTE.match(url):
-        raise InvalidInput(
-            f"{_without_credentials(url)!r}: this version registers repositories on this machine "
-            "only; clone it and give the absolute path",
-            field=field,
-        )
-    try:
-        path = Path(unquote(url[len(_FILE) :]) if url.startswith(_FILE) else url).expanduser()
-        if "\0" in url or not path.is_absolute():
-            raise InvalidInput(f"{url!r} is not an absolute path", field=field)
-        path = Path(os.path.normpath(path))
-        if not path.exists():
-            raise InvalidInput(f"{path} does not exist", field=field)
-        found = next((folder for folder in (path, *path.parents) if _is_repository(folder)), None)
-    except (OSError, RuntimeError) as error:  # no right to look, or a home of nobody
-        raise InvalidInput(f"{url!r} cannot be looked at: {error}", field=field) from error
-    if found is None:
-        raise InvalidInput(f"{path} is not in a git repository", field=field)
-    return found.parent if found.name == ".git" else found
-
-
-def _is_repository(folder: Path) -> bool:
-    bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
-    return bare or (folder / ".git").exists()
-
-
-def _without_credentials(url: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", url)
-
-
-def _name_of(source: Path) -> str:
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name.removesuffix(".git")).strip("-._")
-    return cleaned[:_NAME_CHARACTERS] or "repository"
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return (f"{name[:NAME_CHARACTERS]}-{number}" for number in itertools.count(2))

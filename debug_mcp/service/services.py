@@ -7,6 +7,7 @@ from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.files import FileService
+from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
@@ -18,6 +19,7 @@ class Services:
     """One attribute for each noun."""
 
     repositories: RepositoryService
+    removal: Removal
     sessions: SessionService
     exports: ExportService
     closing: Closing

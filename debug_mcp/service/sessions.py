@@ -9,13 +9,12 @@ from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import SessionCreate, SessionState, SessionView, WorkSession
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
-from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.repositories import RepositoryService, Start
 from debug_mcp.service.session_views import session_view
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import patches
-from debug_mcp.worktrees.mirrors import UpstreamHead
 from debug_mcp.worktrees.patches import Numbers
 
 PREPARE_SECONDS = 50
@@ -50,19 +49,18 @@ class SessionService:
         """
         principal.require(Scope.SESSION_WRITE)
         repository = await self._repositories.find(principal, args.repository)
-        upstream = await self._repositories.refresh(repository)
-        synced_at = now()
+        start = await self._repositories.start(principal, repository, args.ref)
         boundary = await self._confinement.boundary()
         asked = WorkSession(
             id="",
             repository_id=repository.id,
             principal=principal.name,
             state=SessionState.PREPARING,
-            ref=upstream.ref if args.ref == "HEAD" else args.ref,
-            base=await self._repositories.mirror(repository).resolve(args.ref),
+            ref=start.ref,
+            base=start.commit,
             isolation=boundary.isolation,
             instance=self._instance,
-            created_at=synced_at,
+            created_at=now(),
             patch_digest=None if args.patch is None else patches.digest(args.patch),
         )
         # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
@@ -72,9 +70,10 @@ class SessionService:
             )
         if not new:
             return await self._view(await self._prepared(session), repository, None)
-        numbers = await self._prepare(session, repository, upstream, args.patch)
+        numbers = await self._prepare(session, repository, start, args.patch)
         view = await self._view(await self._store.get(session.id), repository, numbers)
-        return view.model_copy(update={"synced_at": synced_at, "hint": boundary.why})
+        hint = "; ".join(said for said in (start.hint, boundary.why) if said)
+        return view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
 
     async def ready(self, principal: Principal, session_id: str) -> WorkSession:
         """Return the principal's session if it can be worked in.
@@ -121,12 +120,12 @@ class SessionService:
         self,
         session: WorkSession,
         repository: Repository,
-        upstream: UpstreamHead,
+        start: Start,
         patch: str | None,
     ) -> Numbers | None:
         """Make the tree; a session that cannot be made leaves nothing behind."""
         try:
-            numbers = await self._trees.make(session, repository, upstream, patch)
+            numbers = await self._trees.make(session, repository, start.head_ref, patch)
         except BaseException:  # a cancelled call leaves nothing behind either
             with anyio.CancelScope(shield=True):
                 await self._trees.remove(session)

@@ -16,7 +16,6 @@ from debug_mcp.worktrees import checkouts, patches
 from debug_mcp.worktrees.checkouts import Checkout, Identity
 from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.git import GitCall
-from debug_mcp.worktrees.mirrors import UpstreamHead
 
 
 class Trees:
@@ -42,16 +41,18 @@ class Trees:
         self,
         session: WorkSession,
         repository: Repository,
-        upstream: UpstreamHead,
+        head_ref: str | None,
         patch: str | None,
     ) -> patches.Numbers | None:
         """Check the session's commit out, apply the patch, and return what that changed.
+
+        ``head_ref`` is the upstream's default branch, if its HEAD is on one.
 
         Raises:
             Conflict: The patch does not apply. What is there by then is the caller's to remove.
         """
         folders = self._confinement.folders(session)
-        checkout = await self._checkout(session, repository, upstream.ref)
+        checkout = await self._checkout(session, repository, head_ref)
 
         def lay_out() -> None:
             for folder in (folders.tree, folders.home, folders.temporary):
@@ -79,7 +80,7 @@ class Trees:
         The files stay as they are. No command of the session may be running.
         """
         repository = await self._repository_rows.get(session.repository_id)
-        checkout = await self._checkout(session, repository, "HEAD")
+        checkout = await self._checkout(session, repository, None)
 
         def replace() -> None:
             damaged = checkout.tree / ".git"
@@ -92,7 +93,7 @@ class Trees:
         await checkouts.note_files(self._confinement.git_in(session))
 
     async def _checkout(
-        self, session: WorkSession, repository: Repository, upstream_ref: str
+        self, session: WorkSession, repository: Repository, head_ref: str | None
     ) -> Checkout:
         mirror = self._repositories.mirror(repository)
         return Checkout(
@@ -101,7 +102,7 @@ class Trees:
             branch=f"debug-mcp/{session.id}",
             commit=session.base,
             refs=await mirror.refs(),
-            upstream_head=None if upstream_ref == "HEAD" else upstream_ref,
+            upstream_head=head_ref,
             identity=await self._identity(repository),
         )
 
@@ -109,7 +110,8 @@ class Trees:
         """Return who the person is in their repository; commits are made in their name."""
 
         async def setting(name: str, default: str) -> str:
-            call = GitCall(("-C", repository.url, "config", "--get", name))
+            there = ("-C", repository.url) if repository.url.startswith("/") else ()
+            call = GitCall((*there, "config", "--get", name))
             found = await self._confinement.host_git(call)
             return found.output.decode("utf-8", "replace").strip() or default
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, LiteralString
 
 import aiosqlite
@@ -59,40 +60,61 @@ class Repositories:
         await self._database.write(unit, durable=True)
 
     async def advance(
-        self,
-        repository_id: str,
-        state: RepositoryState,
-        *,
-        head: tuple[str, str] | None = None,
-        error: str | None = None,
+        self, repository_id: str, state: RepositoryState, *, error: str | None = None
     ) -> bool:
-        """Move to a state that the lifecycle allows; return whether it was reached."""
-        head_ref, head_commit = head or (None, None)
+        """Move to a state that the lifecycle allows; return whether it was reached.
+
+        ``error`` is why it failed; a clone that begins again has none.
+        """
+        changes: dict[LiteralString, Any] = {"state": state}
+        if error is not None or state is RepositoryState.CLONING:
+            changes["error"] = error
+        origins = sources(REPOSITORY, state)
         return await self._database.write(
-            lambda connection: advance(
-                connection,
-                "repositories",
-                repository_id,
-                sources(REPOSITORY, state),
-                {
-                    "state": state,
-                    "head_ref": head_ref,
-                    "head_commit": head_commit,
-                    "error": error,
-                },
-            )
+            lambda connection: advance(connection, "repositories", repository_id, origins, changes)
         )
 
-    async def note_head(self, repository_id: str, ref: str, commit: str) -> None:
-        """Store where the upstream's default branch now stands."""
+    async def synced(
+        self, repository_id: str, head: tuple[str, str] | None, moment: datetime
+    ) -> None:
+        """Store that the mirror is ready, and what it had from its upstream at that moment.
+
+        Args:
+            repository_id: One that is neither failed nor removed.
+            head: The upstream's default branch and its commit; None when it has no commit.
+            moment: When the upstream was asked.
+        """
+        ref, commit = head or (None, None)
 
         async def unit(connection: aiosqlite.Connection) -> None:
             await connection.execute(
-                "UPDATE repositories SET head_ref = ?, head_commit = ? WHERE id = ?",
-                (ref, commit, repository_id),
+                "UPDATE repositories SET state = 'ready', head_ref = ?, head_commit = ?, "
+                "synced_at = ?, error = NULL WHERE id = ? AND state IN "
+                "('cloning', 'ready', 'syncing')",
+                (ref, commit, to_micros(moment), repository_id),
             )
 
         await self._database.write(unit)
+
+    async def sync_failed(self, repository_id: str, error: str) -> None:
+        """Store why a mirror that is there could not be brought up to date."""
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            await connection.execute(
+                "UPDATE repositories SET state = 'ready', error = ? "
+                "WHERE id = ? AND state IN ('ready', 'syncing')",
+                (error, repository_id),
+            )
+
+        await self._database.write(unit)
+
+    async def in_state(self, *states: RepositoryState) -> list[Repository]:
+        """Return every repository in one of the states."""
+        rows = await self._database.read(
+            "SELECT * FROM repositories WHERE state IN (SELECT value FROM json_each(?))",
+            (json.dumps(states),),
+        )
+        return [_repository(row) for row in rows]
 
     async def get(self, repository_id: str) -> Repository:
         """Return a repository that is known to exist."""

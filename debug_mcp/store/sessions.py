@@ -141,6 +141,15 @@ class Sessions:
         )
         return [row["id"] for row in rows]
 
+    async def open_in(self, repository_id: str) -> list[WorkSession]:
+        """Return every session of a repository that is not at its end, oldest first."""
+        rows = await self._database.read(
+            "SELECT * FROM sessions WHERE repository_id = ? "
+            "AND state NOT IN ('closed', 'failed') ORDER BY created_at",
+            (repository_id,),
+        )
+        return [_session(row) for row in rows]
+
     async def in_state(self, *states: SessionState) -> list[WorkSession]:
         """Return every session in one of the states, oldest first."""
         rows = await self._database.read(

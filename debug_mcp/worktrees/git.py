@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from debug_mcp.errors import InvalidInput, ToolFailed
+from debug_mcp.worktrees.upstreams import without_credentials
 
 # Only what decides about code, prompts and repeatable output. Repository configuration cannot
 # override what stands on the command line.
@@ -46,8 +47,9 @@ _OPTIONS = {
     **{
         f"fetch.fsck.{fault}": "warn"
         for fault in (
-            "badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode", "badDate",
-            "missingEmail", "badEmail", "missingNameBeforeEmail", "missingSpaceBeforeEmail",
+            "badTimezone", "badTimezoneOverflow", "badDate", "badDateOverflow", "missingEmail",
+            "badEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate",
+            "missingSpaceBeforeEmail", "zeroPaddedDate", "zeroPaddedFilemode",
         )
     },
 }  # fmt: skip
@@ -58,6 +60,9 @@ _SCRUBBED = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "/bin/false",
     "SSH_ASKPASS": "/bin/false",
+    # Without it ssh asks on a terminal, if it finds one.
+    "SSH_ASKPASS_REQUIRE": "force",
+    "GCM_INTERACTIVE": "never",
     "GIT_PROTOCOL_FROM_USER": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -73,8 +78,14 @@ _REF = re.compile(
     r"(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)|[/.]$))"
     rf"[^\x00-\x20\x7f-\xa0~^:?*\[\\\u2028\u2029]{{1,{REF_CHARACTERS}}}"
 )
+# Of the person's variables, those that say how git connects and not what it works on.
+CONNECTION_VARIABLES = frozenset({
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_PROXY_SSL_CAINFO",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+})  # fmt: skip
 _SHOWN = 80
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class Result(Protocol):
@@ -99,11 +110,14 @@ class GitCall:
 
     arguments: tuple[str, ...]
     stdin: bytes = b""
+    # Configuration on top of what is always forced.
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def command(self) -> list[str]:
         """The whole hardened command line."""
-        options = [part for key, value in _OPTIONS.items() for part in ("-c", f"{key}={value}")]
+        settings = (*_OPTIONS.items(), *self.options)
+        options = [part for key, value in settings for part in ("-c", f"{key}={value}")]
         return ["git", *options, "--no-pager", *self.arguments]
 
 
@@ -111,14 +125,19 @@ Run = Callable[[GitCall], Awaitable[Result]]
 
 
 async def git(run: Run, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Run git and return its output.
+    """Run git with these arguments; as ``git_call``."""
+    return await git_call(run, GitCall(arguments, stdin))
+
+
+async def git_call(run: Run, call: GitCall) -> bytes:
+    """Make a call and return its output.
 
     Raises:
         ToolFailed: It failed; the message is git's own.
     """
-    result = await run(GitCall(arguments, stdin))
+    result = await run(call)
     if result.exit_code != 0:
-        verb = next((word for word in arguments if not word.startswith("-")), "")
+        verb = next((word for word in call.arguments if not word.startswith("-")), "")
         raise ToolFailed(
             f"git {verb} failed: {plain(result.message) or 'it did not say why'}",
             exit_code=result.exit_code,
@@ -128,7 +147,7 @@ async def git(run: Run, *arguments: str, stdin: bytes = b"") -> bytes:
 
 def plain(message: str) -> str:
     """Return git's message without credentials in URLs, in one line."""
-    text = re.sub(r"://[^/@\s]+@", "://", message)
+    text = without_credentials(message)
     joined = " ".join(line.strip() for line in text.splitlines() if line.strip())
     return re.sub(r"\.? (?=(?:fatal|error|warning|hint): )", "; ", joined)
 
@@ -141,9 +160,14 @@ def user_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in inherited.items()
-        if not name.startswith(("GIT_", "LD_", "DYLD_"))
+        if not name.startswith(("GIT_", "LD_", "DYLD_")) or name in CONNECTION_VARIABLES
     }
     return {**kept, **_SCRUBBED}
+
+
+def service_environment(path: str) -> dict[str, str]:
+    """Return the environment for git on behalf of somebody who is not the person: nobody's."""
+    return {**sandbox_environment(path), "GIT_CONFIG_SYSTEM": "/dev/null"}
 
 
 def sandbox_environment(path: str) -> dict[str, str]:
@@ -180,7 +204,7 @@ def parse_commit(output: bytes) -> str:
         ToolFailed: It is not one.
     """
     text = output.decode("ascii", "replace").strip()
-    if not _COMMIT.fullmatch(text):
+    if not FULL_COMMIT.fullmatch(text):
         raise ToolFailed(f"git printed {text[:80]!r} where a commit id was expected")
     return text
 

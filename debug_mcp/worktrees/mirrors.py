@@ -4,14 +4,17 @@ Explicit refspecs, because ``--mirror`` would bring every pull request and prune
 fetches is git itself; names and commits are read with GitPython (``worktrees.refs``).
 """
 
-from dataclasses import dataclass
+import difflib
+import hashlib
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
 from debug_mcp.errors import InvalidInput, NotFound
-from debug_mcp.worktrees.git import Run, check_ref, git, parse_commit
+from debug_mcp.worktrees.connections import Connection
+from debug_mcp.worktrees.git import FULL_COMMIT, GitCall, Run, check_ref, git_call, parse_commit
 
 if TYPE_CHECKING:
     from debug_mcp.worktrees.refs import Refs
@@ -19,12 +22,19 @@ if TYPE_CHECKING:
 OURS = "refs/debug-mcp"
 UPSTREAM_HEAD = f"{OURS}/upstream-head"
 _SYMREF = "ref: refs/heads/"
+_BRANCHES = "refs/heads/"
+_CANDIDATES = 20
+_COMPARED = 2000  # of a hundred thousand names, as many as take no time to compare
+# How hosts name the refs of their pull and merge requests.
+_REQUEST = re.compile(r"(?:pull|merge-requests)/\d+/(?:head|merge)")
+# Beside git's own files: what the upstream listed at the last fetch, and how deep that was.
+_NOTED = "debug-mcp-listing"
+_DEPTH = "debug-mcp-depth"
 # Borrowers break when objects vanish.
 _SETTINGS = {"gc.auto": "0", "gc.pruneExpire": "never", "core.logAllRefUpdates": "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamHead:
+class UpstreamHead(NamedTuple):
     """The upstream's default branch; ``HEAD`` for the name when it stands on no branch."""
 
     ref: str
@@ -43,41 +53,125 @@ class Mirror:
         """What sessions borrow from, read-only."""
         return self.path / "objects"
 
-    async def create(self, url: str) -> UpstreamHead:
-        """Make the mirror of an upstream at this path; it must not exist.
+    def clone_call(self, connection: Connection, depth: int | None) -> GitCall:
+        """Return the call that makes this mirror, unsettled; nothing may be at its path.
 
-        Raises:
-            ToolFailed: The upstream cannot be read; the message is git's own.
-            InvalidInput: The upstream has no commit.
+        It writes its progress on standard error.
         """
-        await git(self._run, "init", "--quiet", "--bare", "--template=", "--", str(self.path))
-        for key, value in _SETTINGS.items():
-            await self._git("config", key, value)
-        await self._git("config", "remote.origin.url", url)
-        return await self.fetch()
-
-    async def fetch(self) -> UpstreamHead:
-        """Bring every branch and tag to where the upstream has it.
-
-        Raises:
-            ToolFailed: The upstream cannot be read; the message is git's own.
-            InvalidInput: The upstream has no commit.
-        """
-        listing = await self._git("ls-remote", "--symref", "--end-of-options", "origin", "HEAD")
-        ref = _parse_head(listing.decode("utf-8", "surrogateescape"))
-        await self._git(
-            "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
-            "--no-auto-maintenance", "--no-recurse-submodules", "--end-of-options", "origin",
-            "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", f"+HEAD:{UPSTREAM_HEAD}",
+        kept = (part for key, value in _SETTINGS.items() for part in ("--config", f"{key}={value}"))
+        shallow = () if depth is None else (f"--depth={depth}", "--no-single-branch")
+        return GitCall(
+            ("clone", "--bare", "--progress", "--no-local", "--no-recurse-submodules",
+             "--template=", *kept, *shallow, "--", connection.upstream.url, str(self.path)),
+            options=connection.options,
         )  # fmt: skip
-        if ref != "HEAD":
-            await self._git("symbolic-ref", "HEAD", f"refs/heads/{ref}")
+
+    async def settle(self, depth: int | None = None) -> UpstreamHead | None:
+        """Note where the upstream's HEAD stands in a mirror that was just cloned, and return it.
+
+        None when it stands on a branch that has no commit yet.
+
+        Raises:
+            InvalidInput: The upstream has no commit at all.
+        """
+        (self.path / _DEPTH).write_text(str(depth or ""))
+        found = await self._run(
+            self._call("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
+        )
+        if found.exit_code == 0:
+            await self._git("update-ref", UPSTREAM_HEAD, parse_commit(found.output))
+        elif not await self.refs():
+            raise InvalidInput(
+                "the upstream has no commit: make one there and try again", field="url"
+            )
+        return await self.head()
+
+    async def head(self) -> UpstreamHead | None:
+        """Return where the upstream's HEAD stood at the last fetch; None when it has no commit."""
+        found = await self._run(
+            self._call(
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{UPSTREAM_HEAD}^{{commit}}",
+            )
+        )
+        if found.exit_code != 0:
+            return None
+        ref = (self.path / "HEAD").read_text().strip()
+        name = ref.removeprefix(_SYMREF) if ref.startswith(_SYMREF) else "HEAD"
+        return UpstreamHead(name, parse_commit(found.output))
+
+    async def fetch(
+        self, connection: Connection, run: Run, depth: int | None = None
+    ) -> UpstreamHead | None:
+        """Bring every branch and tag to where the upstream has it; return its HEAD.
+
+        One look when nothing has changed there since the last time.
+
+        Args:
+            connection: How to get there.
+            run: Git with the connection's environment.
+            depth: Commits of each branch; when it changed, the mirror's history is cut anew.
+
+        Raises:
+            ToolFailed: The upstream cannot be read; the message is git's own.
+        """
+        url = connection.upstream.url
+
+        async def there(*arguments: str) -> bytes:
+            return await git_call(run, self._call(*arguments, over=connection))
+
+        listing = await there(
+            "ls-remote", "--quiet", "--symref", "--end-of-options", url,
+            "HEAD", "refs/heads/*", "refs/tags/*",
+        )  # fmt: skip
+        seen = _Listing(listing.decode("utf-8", "surrogateescape"))
+        noted = self.path / _NOTED
+        stamp = hashlib.sha256(listing + f"depth {depth}".encode()).hexdigest()
+        if _read(noted) != stamp:
+            noted.unlink(missing_ok=True)
+            head = [] if seen.commit is None else [f"+HEAD:{UPSTREAM_HEAD}"]
+            await there(
+                "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
+                "--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow",
+                *self._deepened(depth), "--end-of-options", url,
+                "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", *head,
+            )  # fmt: skip
+            if seen.commit is None:
+                await self._git("update-ref", "-d", UPSTREAM_HEAD)
+            if seen.branch is not None:
+                await self._git("symbolic-ref", "HEAD", f"{_BRANCHES}{seen.branch}")
+            elif seen.commit is not None:
+                await self._git("update-ref", "--no-deref", "HEAD", UPSTREAM_HEAD)
+            (self.path / _DEPTH).write_text(str(depth or ""))
+            # Not when it moved between the two looks: then the next call looks again.
+            if await self.refs() == seen.refs:
+                noted.write_text(stamp)
         # Asked of the mirror: the upstream may have moved between the listing and the fetch.
-        return UpstreamHead(ref, await self.commit(UPSTREAM_HEAD))
+        return await self.head()
+
+    def _deepened(self, depth: int | None) -> list[str]:
+        """Return how a fetch makes the history as deep as it shall be, where it is not."""
+        if (_read(self.path / _DEPTH) or "") == str(depth or ""):
+            return []
+        if depth is not None:
+            return [f"--depth={depth}"]
+        return ["--unshallow"] if (self.path / "shallow").exists() else []
+
+    async def has_lfs(self, commit: str) -> bool:
+        """Return whether files of a commit are kept by Git LFS: its tree has pointers to them."""
+        look = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs", commit, "--")
+        return (await self._run(self._call(*look, ".gitattributes"))).exit_code == 0
 
     async def branches(self) -> list[str]:
-        """Return the names of the upstream's branches, sorted."""
-        return await anyio.to_thread.run_sync(lambda: self._refs.branches())  # noqa: PLW0108
+        """Return the names of the upstream's branches, sorted, as they can be shown."""
+        return [
+            shown(name.removeprefix(_BRANCHES))
+            for name, _ in await self.refs()
+            if name.startswith(_BRANCHES)
+        ]
 
     async def resolve(self, ref: str) -> str:
         """Return the full commit id of a branch, tag, commit id or ``HEAD``.
@@ -87,16 +181,41 @@ class Mirror:
             NotFound: There is no such ref; the candidates are the branches and newest tags.
         """
         if ref == "HEAD":
-            return await self.commit(UPSTREAM_HEAD)
+            head = await self.head()
+            if head is None:
+                raise NotFound(
+                    "the upstream's HEAD stands on a branch without a commit: name another",
+                    field="ref",
+                    candidates=(await self.branches())[:_CANDIDATES],
+                )
+            return head.commit
         name = check_ref(ref, "ref")
         commit = await anyio.to_thread.run_sync(lambda: self._refs.resolve(name))
         if commit is None:
             raise NotFound(
                 f"no branch, tag or commit {ref!r} in this repository",
                 field="ref",
-                candidates=await anyio.to_thread.run_sync(lambda: self._refs.names_like(ref)),
+                candidates=_names_like(ref, await self.refs()),
             )
         return commit
+
+    async def request(self, ref: str, connection: Connection, run: Run) -> bool:
+        """Fetch what is no branch and no tag: a pull request, or a commit that none of them has.
+
+        Returns whether the upstream gave it; ``resolve`` finds it then.
+        """
+        wanted = f"refs/{ref}" if _REQUEST.fullmatch(ref) else ref
+        if not wanted.startswith("refs/") and not FULL_COMMIT.fullmatch(wanted):
+            return False
+        found = await run(
+            self._call(
+                "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+                "--no-recurse-submodules", "--update-shallow", "--end-of-options",
+                connection.upstream.url, f"+{wanted}:{OURS}/requested/{wanted}",
+                over=connection,
+            )
+        )  # fmt: skip
+        return found.exit_code == 0
 
     async def refs(self) -> list[tuple[str, str]]:
         """Return (full name, object id) of every branch and tag, sorted by name."""
@@ -107,6 +226,10 @@ class Mirror:
         return sorted(
             (name, oid) for name, _, oid in (line.partition(" ") for line in lines if line)
         )
+
+    async def count(self, prefix: str) -> int:
+        """Return how many refs there are below a prefix."""
+        return len((await self._git("for-each-ref", "--format=x", prefix)).split())
 
     async def import_bundle(self, bundle: Path, base: str, ref: str) -> str:
         """Take the HEAD of a bundle that a session made as ``ref``; return its commit.
@@ -145,18 +268,45 @@ class Mirror:
         return Refs(self.path)
 
     async def _git(self, *arguments: str) -> bytes:
-        return await git(self._run, f"--git-dir={self.path}", *arguments)
+        return await git_call(self._run, self._call(*arguments))
+
+    def _call(self, *arguments: str, over: Connection | None = None) -> GitCall:
+        options = () if over is None else over.options
+        return GitCall((f"--git-dir={self.path}", *arguments), options=options)
 
 
-def _parse_head(listing: str) -> str:
-    """Return the branch that an upstream's HEAD stands on, or ``HEAD`` when it is on none."""
-    lines = [line.partition("\t") for line in listing.split("\n")]
-    values = [value for value, _, name in lines if name == "HEAD"]
-    if not values:
-        raise InvalidInput(
-            "the upstream has no commit that its HEAD names: make one there, or check out a branch "
-            "that has one",
-            field="url",
+def _names_like(wanted: str, refs: list[tuple[str, str]]) -> list[str]:
+    """Return branches and tags that somebody who wrote ``wanted`` may have meant."""
+    names = [shown(re.sub(r"^refs/(?:heads|tags)/", "", name)) for name, _ in refs]
+    inside = [name for name in names if wanted in name]
+    near = difflib.get_close_matches(wanted, names[:_COMPARED], _CANDIDATES, 0.3)
+    found = list(dict.fromkeys([*near, *inside]))
+    return (found or names)[:_CANDIDATES]
+
+
+def shown(name: str) -> str:
+    """Return a name of git's, which need not be UTF-8, as text."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class _Listing:
+    """What ``git ls-remote --symref`` printed: where HEAD stands, and every branch and tag."""
+
+    def __init__(self, text: str) -> None:
+        lines = [line.partition("\t") for line in text.split("\n") if line]
+        heads = [value for value, _, name in lines if name == "HEAD"]
+        branches = [value.removeprefix(_SYMREF) for value in heads if value.startswith(_SYMREF)]
+        self.branch = branches[0] if branches else None
+        self.commit = next((value for value in heads if not value.startswith("ref: ")), None)
+        self.refs = sorted(
+            (name, oid)
+            for oid, _, name in lines
+            if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
         )
-    branches = [value.removeprefix(_SYMREF) for value in values if value.startswith(_SYMREF)]
-    return branches[0] if branches else "HEAD"
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None

@@ -1,31 +1,25 @@
-"""Names and commits of a mirror, read with GitPython.
+"""Commits of a mirror, found by name with GitPython.
 
 Importing GitPython takes 80 ms, so this module is imported when a mirror is first read. Everything
 here blocks: call it in a thread. It is used on mirrors alone, which are ours: on a session's tree
 it would run what a command planted there.
 """
 
-import difflib
 import re
 from pathlib import Path
 
 from git import Repo
 from git.exc import BadName, BadObject
 
-_CANDIDATES = 20
+_REQUESTED = "refs/debug-mcp/requested"
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
 
 class Refs:
-    """The branches, tags and commits of one mirror."""
+    """The commits of one mirror, by name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-
-    def branches(self) -> list[str]:
-        """Return the names of all branches, sorted."""
-        with Repo(self._path) as repo:
-            return sorted(head.name for head in repo.heads)
 
     def resolve(self, name: str) -> str | None:
         """Return the full id of the commit that a branch, tag or commit id stands for, or None.
@@ -39,15 +33,11 @@ class Refs:
             spellings.append(name.replace("origin/", "refs/heads/", 1))
         if _COMMIT.fullmatch(name):
             spellings.append(name)
+        # What an upstream gave on request: pull requests, mostly.
+        spellings += [f"{_REQUESTED}/{name}", f"{_REQUESTED}/refs/{name}"]
         with Repo(self._path) as repo:
             found = (_commit(repo, spelling) for spelling in spellings)
             return next((commit for commit in found if commit is not None), None)
-
-    def names_like(self, wanted: str) -> list[str]:
-        """Return branches and tags that somebody who wrote ``wanted`` may have meant."""
-        with Repo(self._path) as repo:
-            names = [head.name for head in repo.heads] + [tag.name for tag in repo.tags]
-        return difflib.get_close_matches(wanted, names, _CANDIDATES, 0.3) or names[:_CANDIDATES]
 
 
 def _commit(repo: Repo, spelling: str) -> str | None:

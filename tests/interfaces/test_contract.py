@@ -45,6 +45,7 @@ def test_only_what_changes_nothing_says_so() -> None:
     reading = {tool.name for tool in TOOLS if tool.annotations and tool.annotations.read_only_hint}
     assert reading == {
         "file_read",
+        "repository_list",
         "command_wait",
         "command_list",
         "command_output",

@@ -13,6 +13,8 @@ from debug_mcp.operations.registry import Operation
 OPERATIONS = {operation.name: operation for operation in CORE}
 VALID: dict[str, dict[str, Any]] = {
     "repository_init": {"url": "/x"},
+    "repository_list": {},
+    "repository_remove": {"name": "x"},
     "session_create": {},
     "session_export": {"session_id": "s_1"},
     "session_close": {"session_id": "s_1"},

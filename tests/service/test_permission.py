@@ -38,7 +38,9 @@ async def ids(services: Services, upstream: Upstream) -> dict[str, str]:
 def arguments_of(operation: Operation, ids: dict[str, str]) -> dict[str, str]:
     fields = operation.arguments.model_fields
     given = {name: value for name, value in ids.items() if name in fields}
-    return {**given, **({"command": "true"} if "command" in fields else {})}
+    required = {"command": "true", "name": "calculator"}
+    needed = {name for name, field in fields.items() if field.is_required()}
+    return {**given, **{name: required[name] for name in required.keys() & needed}}
 
 
 @pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)

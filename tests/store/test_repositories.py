@@ -41,9 +41,8 @@ async def test_a_repository_goes_where_the_lifecycle_allows_with_its_facts(ledge
     assert failed == replace(repository, state=RepositoryState.FAILED, error="no such host")
     assert await advance(repository.id, RepositoryState.CLONING)
     assert (await ledger.repositories.get(repository.id)).error is None
-    assert await advance(repository.id, RepositoryState.READY, head=("main", BASE))
-    ready = await ledger.repositories.get(repository.id)
-    assert (ready.state, ready.head_ref, ready.head_commit) == ("ready", "main", BASE)
+    assert await advance(repository.id, RepositoryState.READY)
+    assert (await ledger.repositories.get(repository.id)).state == "ready"
 
 
 async def test_settings_are_stored_with_it_and_changed_alone(ledger: Ledger) -> None:
@@ -57,18 +56,45 @@ async def test_settings_are_stored_with_it_and_changed_alone(ledger: Ledger) -> 
     }
     repository = await ledger.repository(**settings)
     assert await ledger.repositories.get(repository.id) == replace(repository, **settings)
-    await ledger.repositories.advance(repository.id, RepositoryState.READY, head=("main", BASE))
+    await ledger.repositories.synced(repository.id, ("main", BASE), MIDDAY)
     await ledger.repositories.configure(replace(repository, setup=(), env={}, head_ref=None))
     changed = await ledger.repositories.get(repository.id)
     assert (changed.setup, changed.env, changed.artifacts) == ((), {}, settings["artifacts"])
     assert (changed.state, changed.head_ref) == ("ready", "main")
 
 
-async def test_a_fetch_moves_the_head(ledger: Ledger) -> None:
+async def test_a_fetch_moves_the_head_and_says_when(ledger: Ledger) -> None:
     repository = await ledger.repository()
-    await ledger.repositories.note_head(repository.id, "trunk", BASE)
+    await ledger.repositories.synced(repository.id, ("trunk", BASE), MIDDAY)
     moved = await ledger.repositories.get(repository.id)
-    assert (moved.head_ref, moved.head_commit) == ("trunk", BASE)
+    assert (moved.state, moved.head_ref, moved.head_commit) == ("ready", "trunk", BASE)
+    assert moved.synced_at == MIDDAY
+    await ledger.repositories.synced(repository.id, None, MIDDAY)
+    assert (await ledger.repositories.get(repository.id)).head_ref is None
+
+
+async def test_a_fetch_that_failed_leaves_what_was_there_and_the_next_one_forgets_it(
+    ledger: Ledger,
+) -> None:
+    repository = await ledger.repository()
+    await ledger.repositories.synced(repository.id, ("main", BASE), MIDDAY)
+    await ledger.repositories.advance(repository.id, RepositoryState.SYNCING)
+    assert (await ledger.repositories.get(repository.id)).head_ref == "main"
+    await ledger.repositories.sync_failed(repository.id, "no such host")
+    failed = await ledger.repositories.get(repository.id)
+    assert (failed.state, failed.error, failed.head_ref) == ("ready", "no such host", "main")
+    assert failed.synced_at == MIDDAY
+    await ledger.repositories.synced(repository.id, ("main", BASE), MIDDAY)
+    assert (await ledger.repositories.get(repository.id)).error is None
+
+
+async def test_a_removed_repository_is_not_brought_back_by_a_fetch(ledger: Ledger) -> None:
+    repository = await ledger.repository()
+    await ledger.repositories.advance(repository.id, RepositoryState.READY)
+    await ledger.repositories.advance(repository.id, RepositoryState.REMOVED)
+    await ledger.repositories.synced(repository.id, ("main", BASE), MIDDAY)
+    await ledger.repositories.sync_failed(repository.id, "no such host")
+    assert (await ledger.repositories.get(repository.id)).state == "removed"
 
 
 async def test_a_removed_repository_is_not_listed_and_its_name_is_free(ledger: Ledger) -> None:

@@ -8,10 +8,17 @@ import pytest
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.sandbox import Confined
-from debug_mcp.worktrees import checkouts
+from debug_mcp.worktrees import checkouts, upstreams
 from debug_mcp.worktrees.checkouts import Checkout, Identity
-from debug_mcp.worktrees.git import GitCall, Run, sandbox_environment, user_environment
-from debug_mcp.worktrees.mirrors import Mirror
+from debug_mcp.worktrees.connections import as_user
+from debug_mcp.worktrees.git import (
+    GitCall,
+    Run,
+    git_call,
+    sandbox_environment,
+    user_environment,
+)
+from debug_mcp.worktrees.mirrors import Mirror, UpstreamHead
 from tests.upstream import Upstream
 
 
@@ -42,11 +49,26 @@ def git_in(tree: Path) -> Run:
     return run
 
 
+class Followed(Mirror):
+    """The mirror of an upstream on this machine, as the person's own git makes it."""
+
+    def __init__(self, path: Path, upstream: Path) -> None:
+        super().__init__(path, host_git)
+        self.connection = as_user(upstreams.Upstream(str(upstream), "file"), os.environ, None)
+
+    async def clone(self, depth: int | None = None) -> UpstreamHead | None:
+        await git_call(host_git, self.clone_call(self.connection, depth))
+        return await self.settle(depth)
+
+    async def sync(self, depth: int | None = None) -> UpstreamHead | None:
+        return await self.fetch(self.connection, host_git, depth)
+
+
 @pytest.fixture
-async def mirror(tmp_path: Path, upstream: Upstream) -> Mirror:
+async def mirror(tmp_path: Path, upstream: Upstream) -> Followed:
     """A mirror of the upstream."""
-    mirror = Mirror(tmp_path / "mirror", host_git)
-    await mirror.create(str(upstream.path))
+    mirror = Followed(tmp_path / "mirror", upstream.path)
+    await mirror.clone()
     return mirror
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.worktrees.checkouts import Identity
-from debug_mcp.worktrees.mirrors import Mirror
 from tests.upstream import Upstream
-from tests.worktrees.conftest import Tree, open_tree
+from tests.worktrees.conftest import Followed, Tree, open_tree
 
 pytestmark = pytest.mark.anyio
 
@@ -23,14 +22,14 @@ def work(tree: Tree, *arguments: str) -> str:
 
 
 async def test_a_tree_is_whole_and_clean(
-    mirror: Mirror, tmp_path: Path, upstream: Upstream
+    mirror: Followed, tmp_path: Path, upstream: Upstream
 ) -> None:
     upstream.commit("Odd", {"folder with space/größe\nx": "odd\n"})
     (upstream.path / "run.sh").write_text("#!/bin/sh\n")
     (upstream.path / "run.sh").chmod(0o755)
     (upstream.path / "link").symlink_to("run.sh")
     upstream.commit("More", {})
-    await mirror.fetch()
+    await mirror.sync()
     tree = await open_tree(mirror, tmp_path / "tree")
     assert work(tree, "status", "--porcelain") == ""
     assert (tree.path / "folder with space/größe\nx").read_text() == "odd\n"
@@ -40,13 +39,13 @@ async def test_a_tree_is_whole_and_clean(
 
 
 async def test_the_upstreams_branches_and_tags_are_there_by_their_usual_names(
-    mirror: Mirror, tmp_path: Path, upstream: Upstream
+    mirror: Followed, tmp_path: Path, upstream: Upstream
 ) -> None:
     upstream.git("tag", "-a", "v1", "-m", "one")
     upstream.git("branch", "größe/1")
     feature = upstream.git("rev-parse", "HEAD")
     upstream.commit("Second", {"second.txt": ""})
-    await mirror.fetch()
+    await mirror.sync()
     tree = await open_tree(mirror, tmp_path / "tree")
     assert work(tree, "describe").startswith("v1-1-g")
     assert work(tree, "rev-parse", "origin/größe/1") == feature
@@ -58,7 +57,7 @@ async def test_the_upstreams_branches_and_tags_are_there_by_their_usual_names(
 
 
 async def test_commits_branches_tags_and_stashes_touch_neither_mirror_nor_neighbour(
-    mirror: Mirror, tree: Tree, tmp_path: Path
+    mirror: Followed, tree: Tree, tmp_path: Path
 ) -> None:
     other = await open_tree(mirror, tmp_path / "other")
     before = snapshot(mirror.path), snapshot(other.path)
@@ -91,7 +90,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     ],
 )
 async def test_a_name_stands_in_the_configuration_as_it_is_and_as_nothing_else(
-    mirror: Mirror, tmp_path: Path, name: str, read: str
+    mirror: Followed, tmp_path: Path, name: str, read: str
 ) -> None:
     tree = await open_tree(mirror, tmp_path / "tree", Identity(name, "ada@example.org"))
     assert work(tree, "config", "--local", "user.name") == read.strip()

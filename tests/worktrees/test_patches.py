@@ -8,10 +8,9 @@ import pytest
 from debug_mcp.errors import Conflict, InvalidInput
 from debug_mcp.worktrees import patches
 from debug_mcp.worktrees.files import reader
-from debug_mcp.worktrees.mirrors import Mirror
 from debug_mcp.worktrees.patches import Numbers
 from tests.upstream import FIX, Upstream
-from tests.worktrees.conftest import Tree, open_tree
+from tests.worktrees.conftest import Followed, Tree, open_tree
 
 pytestmark = pytest.mark.anyio
 
@@ -43,9 +42,9 @@ async def test_new_files_are_shown_by_git_diff(tree: Tree) -> None:
     assert await applied(tree, patch) == ("A\tnew/file.py\n", ("new/file.py",), "+2 -0")
 
 
-async def changed(upstream: Upstream, mirror: Mirror, tmp_path: Path) -> tuple[Tree, str]:
+async def changed(upstream: Upstream, mirror: Followed, tmp_path: Path) -> tuple[Tree, str]:
     """Return a tree at the upstream's commit, and what the person changed since."""
-    await mirror.fetch()
+    await mirror.sync()
     tree = await open_tree(mirror, tmp_path / "tree")
     upstream.git("add", "--all")
     # As bytes: a text would lose DOS line ends on the way.
@@ -56,7 +55,7 @@ async def changed(upstream: Upstream, mirror: Mirror, tmp_path: Path) -> tuple[T
 
 
 async def test_what_git_diff_prints_goes_in_whatever_it_is(
-    upstream: Upstream, mirror: Mirror, tmp_path: Path
+    upstream: Upstream, mirror: Followed, tmp_path: Path
 ) -> None:
     # Binary, mode, rename, deletion, DOS line ends and a file without a last newline.
     (upstream.path / "dos.txt").write_bytes(b"one\r\ntwo\r\n")
