@@ -110,7 +110,7 @@ class _Ground:
         self.commands = Commands(database)
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
-        self.confinement = Confinement(settings, layout)
+        self.confinement = Confinement(settings, layout, tasks)
         self.files = Files(layout.artifacts)
 
 

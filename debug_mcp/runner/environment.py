@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+VIRTUAL_ENVIRONMENT = "venv"  # below the home
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 _FIXED = {
@@ -62,17 +63,35 @@ def command_environment(
     home: str,
     temporary: str,
     path: str,
+    scripts: str | None,
     session_id: str,
     command_id: str,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the whole environment of one command; ``extra`` is what its caller asked for."""
-    return {
+    """Return the whole environment of one command.
+
+    Args:
+        home: Its home, as it sees it; likewise the others.
+        temporary: Its temporary folder.
+        path: Where its tools are.
+        scripts: Where the programs of the person's Python packages are; None without a Python.
+        session_id: Its session.
+        command_id: Itself.
+        extra: What its caller asked for.
+    """
+    environment = {
         **_FIXED,
         "HOME": home,
         "TMPDIR": temporary,
         "PATH": path,
         "DEBUG_MCP_SESSION": session_id,
         "DEBUG_MCP_COMMAND": command_id,
-        **extra,
     }
+    if scripts is not None:
+        virtual = f"{home}/{VIRTUAL_ENVIRONMENT}"
+        environment |= {
+            "PATH": f"{virtual}/bin:{scripts}:{path}",
+            "VIRTUAL_ENV": virtual,
+            "UV_PROJECT_ENVIRONMENT": virtual,
+        }
+    return {**environment, **extra}

@@ -18,6 +18,7 @@ from debug_mcp.runner.shim import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
 HOME = "/home/agent"
+SCRIPTS = "/run/debug-mcp/bin"
 # What a command may write, as it sees it.
 _SESSION_ROOTS = (Path(WORKSPACE), Path(HOME), Path("/tmp"))  # noqa: S108
 PROBE_SECONDS = 10
@@ -194,6 +195,12 @@ class Sandbox:
         """Return the temporary folder as a command sees it."""
         return "/tmp" if self.boundary.bwrap else str(folders.temporary)  # noqa: S108
 
+    def scripts(self, folder: Path | None) -> str | None:
+        """Return the folder of scripts as a command sees it."""
+        if folder is None:
+            return None
+        return SCRIPTS if self.boundary.bwrap else str(folder)
+
     def workspace(self, folders: Folders) -> str:
         """Return the tree's root as a command sees it."""
         return WORKSPACE if self.boundary.bwrap else str(folders.tree)
@@ -208,6 +215,7 @@ class Sandbox:
         network: bool = False,
         entering: tuple[str, ...] = (),
         readable: Sequence[Path] = (),
+        scripts: Path | None = None,
         supervised: bool = True,
     ) -> Confined:
         """Return what to start so that ``arguments`` run in the session's view.
@@ -221,6 +229,7 @@ class Sandbox:
             entering: What enters the session's own network (``runner.network``). Without it and
                 without ``network``, the program has a network of its own.
             readable: Further files and folders that it may read.
+            scripts: A folder of programs that it finds at ``SCRIPTS``.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
         """
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
@@ -238,6 +247,7 @@ class Sandbox:
         for place in bound:
             options += ["--ro-bind-try", str(place), str(place)]
         options += [*self._covered(bound), *_borrowed(folders)]
+        options += ["--ro-bind", str(scripts), SCRIPTS] if scripts else []
         options += ["--chdir", where]
         # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap.
         for name, value in environment.items():

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskGroup
 
 from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
 from debug_mcp.errors import Unavailable
@@ -11,10 +12,12 @@ from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.environment import command_environment, network_environment
+from debug_mcp.runner.interpreter import make_environment
 from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
-from debug_mcp.runner.toolchains import Toolchains, find_toolchains
+from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.network import NetworkRules
+from debug_mcp.service.toolchains import Toolbox, Tools
 from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
 
@@ -24,12 +27,13 @@ CLONE_SECONDS = 600
 class Confinement:
     """Chooses the sandbox of each session, and runs git inside and outside of it."""
 
-    def __init__(self, settings: Settings, layout: Layout) -> None:
+    def __init__(self, settings: Settings, layout: Layout, tasks: TaskGroup) -> None:
         self._settings = settings
         self._layout = layout
-        self._lock = anyio.Lock()  # protects the two below from being found out twice
+        self._tasks = tasks
+        self._toolbox = Toolbox(settings, layout)
+        self._lock = anyio.Lock()  # protects the boundary from being found out twice
         self._boundary: Boundary | None = None
-        self._toolchains: Toolchains | None = None
 
     async def boundary(self) -> Boundary:
         """Return the best level that works on this machine.
@@ -39,13 +43,16 @@ class Confinement:
         """
         async with self._lock:
             if self._boundary is None:
+                self._tasks.start_soon(self._toolbox.prefetch)  # the first command is not far
                 self._boundary = await anyio.to_thread.run_sync(
                     choose_boundary, self._settings.isolation
                 )
             return self._boundary
 
-    async def sandbox(self, session: WorkSession) -> Sandbox:
+    async def sandbox(self, session: WorkSession, toolchains: Toolchains | None = None) -> Sandbox:
         """Return the sandbox at the level with which the session was opened.
+
+        Without ``toolchains`` it has those on the server's own PATH.
 
         Raises:
             Unavailable: That level does not work any more; there is no silent step down.
@@ -58,25 +65,12 @@ class Confinement:
                 f"session {session.id} was opened in a {session.isolation} sandbox, which does not "
                 f"work now: {boundary.why}"
             )
-        return Sandbox(boundary, await self.toolchains(), self._layout.root)
+        return Sandbox(boundary, toolchains or await self._toolbox.near(), self._layout.root)
 
     def shares_network(self, session: WorkSession) -> bool:
         """Return whether all commands of a session have the host's network, asked for or not."""
         policy = NetworkRules(self._settings.network).policy(session.principal)
         return session.isolation is Isolation.NONE or policy is NetworkPolicy.ON
-
-    async def toolchains(self) -> Toolchains:
-        """Return the tools that commands can use."""
-        inherited = user_environment()
-        async with self._lock:
-            if self._toolchains is None:
-                self._toolchains = await anyio.to_thread.run_sync(
-                    find_toolchains,
-                    inherited.get("PATH", ""),
-                    Path(inherited.get("HOME", "/nonexistent")),
-                    tuple(folder.expanduser() for folder in self._settings.bind),
-                )
-            return self._toolchains
 
     def folders(self, session: WorkSession) -> Folders:
         """Return where a session's folders are on the host."""
@@ -91,32 +85,38 @@ class Confinement:
             ToolFailed: The session's network cannot be made.
             Unavailable: The session's sandbox does not work any more.
         """
-        sandbox = await self.sandbox(session)
+        tools = await self._toolbox.all()
+        sandbox = await self.sandbox(session, tools.toolchains)
         folders = self.folders(session)
+        await self._furnish(session, tools)
         request = command.request
-        passed: dict[str, str] = {}
-        certificates: tuple[Path, ...] = ()
-        if request.network:
-            passed, certificates = network_environment(
-                user_environment(), self._settings.pass_variables
-            )
+        inherited = user_environment() if request.network else {}
+        passed, certificates = network_environment(inherited, self._settings.pass_variables)
         asked = request.command
         return sandbox.confine(
             folders,
-            [sandbox.toolchains.shell, "-c", asked] if isinstance(asked, str) else asked,
+            [tools.toolchains.shell, "-c", asked] if isinstance(asked, str) else asked,
             environment=command_environment(
                 home=sandbox.home(folders),
                 temporary=sandbox.temporary(folders),
-                path=sandbox.toolchains.path,
+                path=tools.toolchains.path,
+                scripts=sandbox.scripts(tools.scripts),
                 session_id=session.id,
                 command_id=command.id,
-                extra={**passed, **request.env},
+                extra={**tools.toolchains.variables, **passed, **request.env},
             ),
             cwd=request.cwd,
             network=request.network,
             entering=() if request.network else await self._entering(session, sandbox.boundary),
             readable=certificates,
+            scripts=tools.scripts,
         )
+
+    async def _furnish(self, session: WorkSession, tools: Tools) -> None:
+        """Give a session's home what it has from its first command on."""
+        if tools.interpreter is not None:
+            home = self.folders(session).home
+            await anyio.to_thread.run_sync(make_environment, tools.interpreter, home.parent, home)
 
     async def _entering(self, session: WorkSession, boundary: Boundary) -> tuple[str, ...]:
         """Return what enters the network that all commands of a session share.

@@ -1,0 +1,46 @@
+"""The variables that the person has in a terminal, PATH above all.
+
+A server that is started from a desktop or by an editor inherits a shorter one: version managers add
+themselves in the files that a login shell reads. The only way to know is to start that shell.
+"""
+
+import os
+import pwd
+from collections.abc import Mapping
+
+from debug_mcp.errors import ToolFailed
+from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner.capture import capture
+from debug_mcp.runner.sandbox import Confined
+
+# A profile may do anything: wait for a terminal, start a session manager, print for ever.
+LOGIN_SECONDS = 5
+_OUTPUT_BYTES = 1 << 20
+# The NUL parts what the profile printed from the environment. Not `echo $PATH`: fish prints spaces.
+_SHOW = "printf '\\0'; /usr/bin/env -0"
+
+
+async def login_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the person's login shell, or nothing where that does not tell.
+
+    The shell gets an empty standard input and no terminal; what it prints is dropped, and after
+    ``LOGIN_SECONDS`` it is ended.
+    """
+    shell = environment.get("SHELL") or _shell_of_user()
+    # Interactive too: nvm and its like stand in .bashrc, which only an interactive shell reads.
+    program = Confined(
+        shell, (shell, "-l", "-i", "-c", _SHOW), dict(environment), "/", Isolation.NONE
+    )
+    try:
+        shown = await capture(program, limit=_OUTPUT_BYTES, timeout=LOGIN_SECONDS)
+    except ToolFailed:
+        return {}
+    variables = (os.fsdecode(field).partition("=") for field in shown.output.split(b"\0")[1:])
+    return {name: value for name, _, value in variables if name}
+
+
+def _shell_of_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+    except KeyError:  # a container may run as a user that nobody has named
+        return "/bin/sh"
