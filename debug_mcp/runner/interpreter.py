@@ -103,7 +103,7 @@ async def find_interpreter(path: str, environment: Mapping[str, str]) -> Interpr
                 if _FILE.fullmatch(name) and _OBJECT.fullmatch(value)
             },
         )
-    except (ToolFailed, ValueError, KeyError):
+    except (ToolFailed, ValueError, KeyError, TypeError):
         return None  # something else by that name, or a broken one: as if it were not there
 
 

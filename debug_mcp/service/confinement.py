@@ -34,6 +34,7 @@ class Confinement:
         self._toolbox = Toolbox(settings, layout)
         self._lock = anyio.Lock()  # protects the boundary from being found out twice
         self._boundary: Boundary | None = None
+        self._furnished: set[str] = set()  # sessions; only to save a look at the disk
 
     async def boundary(self) -> Boundary:
         """Return the best level that works on this machine.

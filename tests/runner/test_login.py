@@ -1,0 +1,68 @@
+"""What a login shell tells, and that none keeps us waiting."""
+
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from debug_mcp.runner import login
+from debug_mcp.runner.login import login_environment
+from tests.files import appears
+
+pytestmark = pytest.mark.anyio
+
+
+def person(home: Path, profile: str) -> dict[str, str]:
+    """Return the variables of somebody with this profile."""
+    (home / ".bashrc").write_text(profile)
+    (home / ".profile").write_text(". ~/.bashrc\n")
+    return {"HOME": str(home), "SHELL": "/bin/bash", "PATH": os.environ["PATH"]}
+
+
+async def test_a_profile_that_adds_to_path_is_heard_and_its_noise_is_not(tmp_path: Path) -> None:
+    profile = 'echo welcome; printf "PATH=/wrong"; export PATH=$HOME/tools:$PATH NVM_DIR=/nvm\n'
+    found = await login_environment(person(tmp_path, profile))
+    assert found["PATH"].startswith(f"{tmp_path}/tools:")
+    assert found["NVM_DIR"] == "/nvm"
+
+
+async def test_what_only_an_interactive_shell_reads_counts(tmp_path: Path) -> None:
+    profile = 'case $- in *i*) ;; *) return;; esac\nexport PATH="$PATH:/interactive"\n'
+    found = await login_environment(person(tmp_path, profile))
+    assert found["PATH"].endswith(":/interactive")
+
+
+@pytest.mark.parametrize("profile", ["exit 3", "read answer; exit", "exec cat", "exec true", "("])
+async def test_a_profile_that_ends_the_shell_tells_nothing_or_all(
+    tmp_path: Path, profile: str
+) -> None:
+    with anyio.fail_after(20):
+        found = await login_environment(person(tmp_path, profile + "\n"))
+    assert "PATH" in found or found == {}
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        "touch ~/begun; sleep 600",
+        "touch ~/begun; yes",
+        "touch ~/begun; (trap '' TERM; cat < $FIFO)",
+    ],
+)
+async def test_a_profile_that_does_not_end_is_ended(
+    tmp_path: Path, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "LOGIN_SECONDS", 1)
+    os.mkfifo(tmp_path / "fifo")
+    known = {**person(tmp_path, profile + "\n"), "FIFO": str(tmp_path / "fifo")}
+    with anyio.fail_after(20):
+        assert await login_environment(known) == {}
+    await appears(tmp_path / "begun")
+
+
+@pytest.mark.parametrize("shell", ["/usr/sbin/nologin", "/nonexistent/shell", "/bin/sh", ""])
+async def test_a_shell_that_is_none_or_another_does_no_harm(tmp_path: Path, shell: str) -> None:
+    known = {**person(tmp_path, ""), "SHELL": shell}
+    found = await login_environment(known)
+    assert "PATH" in found or found == {}
