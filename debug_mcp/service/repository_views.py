@@ -10,6 +10,7 @@ from debug_mcp.models.repositories import (
     Repository,
     RepositoryState,
     RepositoryView,
+    Submodules,
 )
 from debug_mcp.worktrees.upstreams import registered
 
@@ -31,7 +32,7 @@ def row(repository: Repository, principal: Principal) -> RepositoryView:
         error=repository.error,
         default_ref=repository.default_ref,
         depth=repository.depth,
-        submodules=repository.submodules,
+        submodules=None if repository.submodules is Submodules.NONE else repository.submodules,
         setup=repository.setup,
         artifacts=repository.artifacts,
         # Their names: a value may be a secret.

@@ -1,28 +1,27 @@
 """Mirrors: bare repositories of our own that follow an upstream. No session can write to one.
 
-Explicit refspecs, because ``--mirror`` would bring every pull request and prune our own refs. What
-fetches is git itself; names and commits are read with GitPython (``worktrees.refs``).
+Explicit refspecs, because ``--mirror`` would bring every pull request and prune our own refs.
 """
 
 import difflib
 import hashlib
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import anyio
+from typing import NamedTuple
 
 from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.git import FULL_COMMIT, GitCall, Run, check_ref, git_call, parse_commit
 
-if TYPE_CHECKING:
-    from debug_mcp.worktrees.refs import Refs
-
 OURS = "refs/debug-mcp"
 UPSTREAM_HEAD = f"{OURS}/upstream-head"
+# What an upstream gave on request: pull requests, mostly.
+_REQUESTED = f"{OURS}/requested"
 _SYMREF = "ref: refs/heads/"
 _BRANCHES = "refs/heads/"
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 _CANDIDATES = 20
 _COMPARED = 2000  # of a hundred thousand names, as many as take no time to compare
 # How hosts name the refs of their pull and merge requests.
@@ -190,7 +189,7 @@ class Mirror:
                 )
             return head.commit
         name = check_ref(ref, "ref")
-        commit = await anyio.to_thread.run_sync(lambda: self._refs.resolve(name))
+        commit = await self._commit_of(name)
         if commit is None:
             raise NotFound(
                 f"no branch, tag or commit {ref!r} in this repository",
@@ -211,7 +210,7 @@ class Mirror:
             self._call(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
                 "--no-recurse-submodules", "--update-shallow", "--end-of-options",
-                connection.upstream.url, f"+{wanted}:{OURS}/requested/{wanted}",
+                connection.upstream.url, f"+{wanted}:{_REQUESTED}/{wanted}",
                 over=connection,
             )
         )  # fmt: skip
@@ -260,12 +259,24 @@ class Mirror:
             await self._git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         )
 
-    @property
-    def _refs(self) -> "Refs":
-        # GitPython takes 80 ms to import: only when it is needed, and in the thread that asks.
-        from debug_mcp.worktrees.refs import Refs  # noqa: PLC0415
+    async def _commit_of(self, name: str) -> str | None:
+        """Return the full id of the commit that a branch, tag or commit id stands for, or None.
 
-        return Refs(self.path)
+        Only these: refs of our own hold the work of sessions, which may be somebody else's.
+        """
+        spellings = [f"refs/tags/{name}", f"{_BRANCHES}{name}"]
+        if name.startswith((_BRANCHES, "refs/tags/")):
+            spellings.append(name)
+        if name.startswith("origin/"):  # as branches are called inside of a session
+            spellings.append(name.replace("origin/", _BRANCHES, 1))
+        if _COMMIT.fullmatch(name):
+            spellings.append(name)
+        spellings += [f"{_REQUESTED}/{name}", f"{_REQUESTED}/refs/{name}"]
+        asked = "".join(f"{spelling}^{{commit}}\n" for spelling in spellings)
+        call = self._call("cat-file", "--batch-check=%(objecttype) %(objectname)")
+        answer = await git_call(self._run, replace(call, stdin=asked.encode()))
+        lines = answer.decode("utf-8", "replace").splitlines()
+        return next((line[7:] for line in lines if line.startswith("commit ")), None)
 
     async def _git(self, *arguments: str) -> bytes:
         return await git_call(self._run, self._call(*arguments))
@@ -279,6 +290,7 @@ def _names_like(wanted: str, refs: list[tuple[str, str]]) -> list[str]:
     """Return branches and tags that somebody who wrote ``wanted`` may have meant."""
     names = [shown(re.sub(r"^refs/(?:heads|tags)/", "", name)) for name, _ in refs]
     inside = [name for name in names if wanted in name]
+    names.sort(key=lambda name: -len(os.path.commonprefix([name, wanted])))
     near = difflib.get_close_matches(wanted, names[:_COMPARED], _CANDIDATES, 0.3)
     found = list(dict.fromkeys([*near, *inside]))
     return (found or names)[:_CANDIDATES]

@@ -1,0 +1,353 @@
+"""Repositories behind http and ssh: cloned behind the call, followed, logged in to."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.runner.supervisor import read_fields
+from tests.clients import WAYS, Agent, connect, run
+from tests.files import appears
+from tests.gitserver import GitServer
+from tests.interaction.test_restart import server as killable
+from tests.upstream import Upstream
+
+pytestmark = pytest.mark.anyio
+
+ways = pytest.mark.parametrize("way", WAYS)
+# The boundary around commands makes no difference to what is tested here.
+plain = pytest.mark.parametrize("settings", [IsolationPolicy.NONE], indirect=True)
+
+
+@pytest.fixture
+def host(upstream: Upstream) -> Iterator[GitServer]:
+    """A host that serves the upstream as ``/calculator``."""
+    with GitServer(upstream.path.parent).serving() as host:
+        yield host
+
+
+@pytest.fixture
+def gitconfig(own_home: Path) -> Iterator[Path]:
+    """The person's git configuration; what a test writes there goes with it."""
+    file = own_home / ".gitconfig"
+    before = file.read_text()
+    yield file
+    file.write_text(before)
+
+
+async def until_held(host: GitServer) -> None:
+    assert await anyio.to_thread.run_sync(host.held.wait, 20)
+
+
+def column(settings: Settings, name: str) -> Any:
+    with sqlite3.connect(settings.data_dir / "debug-mcp.sqlite3") as ledger:
+        [(value,)] = ledger.execute(f"SELECT {name} FROM repositories")
+    ledger.close()
+    return value
+
+
+def set_column(settings: Settings, name: str, value: object) -> None:
+    with sqlite3.connect(settings.data_dir / "debug-mcp.sqlite3") as ledger:
+        ledger.execute(f"UPDATE repositories SET {name} = ?", (value,))
+    ledger.close()
+
+
+@ways
+@plain
+async def test_a_session_starts_from_a_url_and_a_slow_clone_is_waited_for_by_repeating_the_call(
+    way: str, settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    host.gate.clear()
+    url = f"{host.url}/calculator"
+    reported: list[tuple[float, str | None]] = []
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        assert total == 100
+        reported.append((progress, message))
+        host.gate.set()
+
+    async with connect(way, settings) as agent:
+        begun = await agent.call("repository_init", url=url, wait_seconds=0)
+        assert begun["state"] == "cloning"
+        assert begun["next"]["arguments"]["url"] == url
+        await until_held(host)
+        listed = await agent.call("repository_list")
+        assert [row["state"] for row in listed["repositories"]] == ["cloning"]
+        # The same call again joins the clone, and is told how far it is.
+        result = await agent.client.call_tool(
+            begun["next"]["tool"], begun["next"]["arguments"], progress_callback=told
+        )
+        view = result.structured_content
+        assert view is not None
+        assert view["state"] == "ready", view
+        assert view["head"] == {"ref": "main", "commit": upstream.git("rev-parse", "HEAD")}
+        assert reported
+        assert "objects" in (reported[0][1] or "")
+        session = await agent.follow(view)
+        assert session["synced_at"]
+        assert "calculator.py" in await run(agent, session["session_id"], "ls")
+    assert not list(settings.data_dir.glob("repositories/*.clone"))
+
+
+@plain
+async def test_a_session_of_a_repository_that_is_being_cloned_says_what_to_wait_for(
+    settings: Settings, host: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("debug_mcp.service.repositories.CLONE_WAIT_SECONDS", 0.1)
+    host.gate.clear()
+    async with connect("memory-modern", settings) as agent:
+        refused = await agent.refused("session_create", repository=f"{host.url}/calculator")
+        assert refused["error"]["code"] == "busy"
+        host.gate.set()
+        view = await agent.follow(refused)
+        assert view["state"] == "ready"
+
+
+@plain
+async def test_a_clone_goes_on_when_its_server_is_killed_and_the_next_server_has_it(
+    settings: Settings, host: GitServer
+) -> None:
+    host.gate.clear()
+    with killable(settings) as first:
+        view = first.call("repository_init", url=f"{host.url}/calculator", wait_seconds=0)
+        assert view["state"] == "cloning"
+        await until_held(host)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    async with connect("memory-modern", settings) as agent:
+        [row] = (await agent.call("repository_list"))["repositories"]
+        assert row["state"] == "cloning"
+        host.gate.set()
+        assert (await agent.follow(row_of(row)))["state"] == "ready"
+    assert host.requests < 8, "it was cloned twice"
+
+
+def row_of(row: dict[str, Any]) -> dict[str, Any]:
+    arguments = {"url": row["url"], "name": row["repository"], "wait_seconds": 50}
+    return {"next": {"tool": "repository_init", "arguments": arguments}}
+
+
+@plain
+async def test_a_clone_that_ended_while_no_server_was_there_is_found(
+    settings: Settings, host: GitServer
+) -> None:
+    host.gate.clear()
+    with killable(settings) as first:
+        first.call("repository_init", url=f"{host.url}/calculator", wait_seconds=0)
+        await until_held(host)
+        first.process.kill()
+        first.process.wait()
+    host.gate.set()
+    [folder] = settings.data_dir.glob("repositories/*.clone")
+    assert not (folder / "spec").exists(), "the person's environment is not kept"
+    await appears(folder / "exit")
+    async with connect("memory-modern", settings) as agent:
+        view = await agent.call("repository_init", url=f"{host.url}/calculator")
+        assert view["state"] == "ready"
+
+
+@plain
+async def test_a_clone_whose_shim_was_killed_has_failed_and_is_begun_again_on_request(
+    settings: Settings, host: GitServer
+) -> None:
+    host.gate.clear()
+    url = f"{host.url}/calculator"
+    async with connect("memory-modern", settings) as agent:
+        await agent.call("repository_init", url=url, wait_seconds=0)
+        await until_held(host)
+        [folder] = settings.data_dir.glob("repositories/*.clone")
+        state = read_fields(folder / "state")
+        assert state is not None
+        async with anyio.create_task_group() as tasks:
+
+            async def waiting() -> None:
+                refused = await agent.refused("repository_init", url=url, wait_seconds=50)
+                assert "was interrupted" in refused["error"]["message"]
+
+            tasks.start_soon(waiting)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(int(state["shim"]), signal.SIGKILL)
+        [row] = (await agent.call("repository_list"))["repositories"]
+        assert row["state"] == "failed"
+        assert "was interrupted" in row["error"]
+        host.gate.set()
+        assert (await agent.call("repository_init", url=url))["state"] == "ready"
+    assert not list(settings.data_dir.glob("repositories/*.tmp"))
+
+
+@plain
+async def test_two_servers_that_are_asked_at_once_clone_once(
+    settings: Settings, host: GitServer
+) -> None:
+    url = f"{host.url}/calculator"
+    views: list[dict[str, Any]] = []
+    async with (
+        connect("memory-modern", settings) as one,
+        connect("memory-modern", settings) as two,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def init(agent: Agent) -> None:
+            views.append(await agent.call("repository_init", url=url))
+
+        for agent in (one, two, one, two):
+            tasks.start_soon(init, agent)
+    assert [view["state"] for view in views] == ["ready"] * 4
+    assert len(list(settings.data_dir.glob("repositories/r_????"))) == 1
+
+
+@plain
+async def test_a_remote_upstream_is_asked_again_when_a_ref_is_unknown_or_a_minute_has_passed(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    url = f"{host.url}/calculator"
+    async with connect("memory-modern", settings) as agent:
+        first = await agent.call("session_create", repository=url)
+        requests = host.requests
+        second = upstream.commit("Second", {"second.txt": ""})
+        same = await agent.call("session_create", repository=url)
+        assert (same["commit"], same["synced_at"]) == (first["commit"], first["synced_at"])
+        assert host.requests == requests
+        upstream.git("branch", "new")
+        new = await agent.call("session_create", repository=url, ref="new")
+        assert new["commit"] == second
+        third = upstream.commit("Third", {"third.txt": ""})
+        set_column(settings, "synced_at", column(settings, "synced_at") - 61_000_000)
+        assert (await agent.call("session_create", repository=url))["commit"] == third
+        fourth = upstream.commit("Fourth", {"fourth.txt": ""})
+        view = await agent.call("repository_init", url=url)
+        assert view["head"]["commit"] == fourth
+
+
+@plain
+async def test_what_is_no_branch_is_fetched_on_request(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    url = f"{host.url}/calculator"
+    base = upstream.git("rev-parse", "HEAD")
+    request = upstream.commit("A pull request", {"request.txt": ""})
+    upstream.git("update-ref", "refs/pull/7/head", request)
+    hidden = upstream.commit("On no ref", {"hidden.txt": ""})
+    upstream.git("reset", "-q", "--hard", base)
+    async with connect("memory-modern", settings) as agent:
+        await agent.call("repository_init", url=url)
+        for ref in ("pull/7/head", "refs/pull/7/head"):
+            assert (await agent.call("session_create", ref=ref))["commit"] == request
+        assert (await agent.call("session_create", ref=hidden))["commit"] == hidden
+        assert (await agent.refused("session_create", ref="pull/8/head"))["error"]["code"] == (
+            "not_found"
+        )
+
+
+@plain
+async def test_a_remote_that_cannot_be_reached_is_a_hint_when_its_mirror_is_there(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    url = f"{host.url}/calculator"
+    async with connect("memory-modern", settings) as agent:
+        first = await agent.call("session_create", repository=url)
+        set_column(settings, "synced_at", column(settings, "synced_at") - 61_000_000)
+        upstream.path.rename(upstream.path.with_name("moved"))
+        later = await agent.call("session_create", repository=url)
+        assert later["commit"] == first["commit"]
+        assert later["synced_at"] < first["synced_at"]
+        assert "starts from the mirror as it was" in later["hint"]
+        [row] = (await agent.call("repository_list"))["repositories"]
+        assert row["state"] == "ready"
+        assert "git ls-remote failed" in row["error"]
+        assert (await agent.call("repository_init", url=url))["hint"]
+        upstream.path.with_name("moved").rename(upstream.path)
+        assert "hint" not in await agent.call("repository_init", url=url)
+        assert "error" not in (await agent.call("repository_list"))["repositories"][0]
+
+
+@ways
+@plain
+async def test_a_failed_login_names_the_profile_and_the_mend_and_the_persons_helper_logs_in(
+    way: str, settings: Settings, host: GitServer, gitconfig: Path, tmp_path: Path
+) -> None:
+    host.password = "hunter2"
+    url = f"{host.url}/calculator"
+    async with connect(way, settings) as agent:
+        with anyio.fail_after(40):  # it does not hang in a prompt
+            refused = await agent.refused("repository_init", url=url)
+        assert "profile user" in refused["error"]["message"]
+        assert f"git ls-remote {url}" in refused["error"]["message"]
+        helper = tmp_path / "helper"
+        helper.write_text("#!/bin/sh\necho username=ada\necho password=hunter2\n")
+        helper.chmod(0o755)
+        with gitconfig.open("a") as file:
+            file.write(f"[credential]\n\thelper = {helper}\n")
+        view = await agent.call("session_create", repository=url)
+        assert "calculator.py" in await run(agent, view["session_id"], "ls")
+        shown = await run(agent, view["session_id"], "cat .git/config; env")
+    assert "hunter2" not in refused["text"] + shown
+    kept = [path for path in settings.data_dir.rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
+FAKE_SSH = """\
+#!{python}
+import os, sys
+if sys.argv[1] == "-G":
+    sys.exit(1)
+if os.path.exists({denied!r}):
+    sys.exit("git@host.example: Permission denied (publickey).")
+with open({log!r}, "a") as log:
+    print(*sys.argv[1:-1], file=log)
+os.execvp("sh", ["sh", "-c", sys.argv[-1]])
+"""
+
+
+@plain
+@pytest.mark.parametrize("form", ["git@host.example:{path}", "ssh://git@host.example{path}"])
+async def test_the_persons_own_ssh_command_is_used(
+    settings: Settings, upstream: Upstream, gitconfig: Path, tmp_path: Path, form: str
+) -> None:
+    fake, denied, log = tmp_path / "ssh", tmp_path / "denied", tmp_path / "log"
+    fake.write_text(FAKE_SSH.format(python=sys.executable, denied=str(denied), log=str(log)))
+    fake.chmod(0o755)
+    denied.touch()
+    with gitconfig.open("a") as file:
+        file.write(f"[core]\n\tsshCommand = {fake}\n")
+    url = form.format(path=upstream.path)
+    async with connect("memory-modern", settings) as agent:
+        refused = await agent.refused("repository_init", url=url)
+        assert "your ssh keys and known hosts must work" in refused["error"]["message"]
+        denied.unlink()
+        view = await agent.call("repository_init", url=url)
+        assert (view["state"], view["repository"]) == ("ready", "calculator")
+        assert "git@host.example" in log.read_text()
+
+
+@plain
+async def test_ssh_never_waits_for_an_answer(settings: Settings, tmp_path: Path) -> None:
+    async with connect("memory-modern", settings) as agent:
+        with anyio.fail_after(40):
+            refused = await agent.refused("repository_init", url="git@127.0.0.1:x/y.git")
+    assert refused["error"]["code"] == "tool_failed"
+
+
+@plain
+async def test_a_rewritten_and_a_removed_upstream_leave_open_sessions_alone(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    url = f"{host.url}/calculator"
+    async with connect("memory-modern", settings) as agent:
+        session = (await agent.call("session_create", repository=url))["session_id"]
+        upstream.git("commit", "-q", "--amend", "--message=Rewritten")
+        view = await agent.call("repository_init", url=url)
+        assert view["head"]["commit"] == upstream.git("rev-parse", "HEAD")
+        await anyio.to_thread.run_sync(shutil.rmtree, upstream.path)
+        output = await run(agent, session, "git log --format=%s && git fsck && echo 1 > work")
+        assert output.startswith("Add a calculator\n")
+        exported = await agent.call("session_close", session_id=session)
+        assert exported["exported"]["files"] == ["work"]
