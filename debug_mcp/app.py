@@ -12,6 +12,7 @@ from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.collecting import Collecting
@@ -32,7 +33,9 @@ from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.trees import Trees
+from debug_mcp.service.watching import Watching
 from debug_mcp.store.artifacts import Artifacts
+from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.migrate import schema_of
@@ -111,6 +114,7 @@ class _Ground:
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
         self.confinement = Confinement(settings, layout, tasks)
+        self.choices = Choices(database)
         self.files = Files(layout.artifacts)
 
 
@@ -148,7 +152,11 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         on.confinement,
         on.layout,
     )
-    artifacts = ArtifactService(on.artifacts, on.files, sessions, on.confinement, on.settings)
+    watching = Watching(on.artifacts, scheduler, on.tasks)
+    scheduler.at_each_collection(watching.artifacts_kept)
+    artifacts = ArtifactService(
+        on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
+    )
     files = FileService(sessions, trees, on.confinement)
     closing = Closing(
         on.sessions,
@@ -176,6 +184,8 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         artifacts=artifacts,
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
+        watching=watching,
+        choices=ChoiceService(on.choices),
     )
     recovery = Recovery(
         on.commands, on.sessions, trees, files, repositories, scheduler, on.instance

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import httpx2
 from mcp import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
@@ -69,25 +70,34 @@ def _text(result: CallToolResult) -> str:
 
 
 @contextlib.asynccontextmanager
-async def connect(way: str, settings: Settings) -> AsyncIterator[Agent]:
-    """Connect to a server on the settings' data directory."""
+async def connect(
+    way: str, settings: Settings, on_message: MessageHandlerFnT | None = None
+) -> AsyncIterator[Agent]:
+    """Connect to a server on the settings' data directory; hear its notifications if wanted."""
     kind, era = way.split("-")
     mode = "legacy" if era == "legacy" else "auto"
     if kind == "stdio":
-        async with Client(stdio_parameters(settings), mode=mode) as client:
+        async with Client(
+            stdio_parameters(settings), mode=mode, message_handler=on_message
+        ) as client:
             yield Agent(client)
         return
     if kind == "http":
         async with (
             open_services(settings) as services,
             serving(services, settings, the_person) as url,
-            http_client(url, await secret(services, "agent"), mode) as client,
+            http_client(url, await secret(services, "agent"), mode, on_message) as client,
         ):
             yield Agent(client)
         return
     async with (
         open_services(settings) as services,
-        Client(build_server(services, lambda: LOCAL), mode=mode, raise_exceptions=True) as client,
+        Client(
+            build_server(services, lambda: LOCAL),
+            mode=mode,
+            message_handler=on_message,
+            raise_exceptions=True,
+        ) as client,
     ):
         yield Agent(client)
 
@@ -127,8 +137,9 @@ async def serving(
 ) -> AsyncIterator[str]:
     """Serve HTTP on a free port of this machine; yield the URL of MCP."""
     with listen("127.0.0.1", 0) as listening:
+        mcp = build_server(services, principal_of)
         server = HttpServer(
-            build_server(services, principal_of), services.tokens, settings, listening
+            mcp, services.tokens, settings, listening, on_ending=mcp.subscriptions.close
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve)
@@ -141,11 +152,15 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def http_client(url: str, token: str, mode: str = "auto") -> AsyncIterator[Client]:
+async def http_client(
+    url: str, token: str, mode: str = "auto", on_message: MessageHandlerFnT | None = None
+) -> AsyncIterator[Client]:
     """Connect over HTTP with a token."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(60)) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        Client(
+            streamable_http_client(url, http_client=http), mode=mode, message_handler=on_message
+        ) as client,
     ):
         yield client

@@ -40,8 +40,9 @@ async def run_http(settings: Settings) -> None:
     with listen(settings.http_host, settings.http_port) as listening:
         async with opened(open_services(settings)) as services:
             isolation = await _checked(services, settings)
+            mcp = build_server(services, calling_principal)
             server = HttpServer(
-                build_server(services, calling_principal), services.tokens, settings, listening
+                mcp, services.tokens, settings, listening, on_ending=mcp.subscriptions.close
             )
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_announce, server, services, settings, isolation)

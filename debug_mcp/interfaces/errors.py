@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mcp.shared.exceptions import MCPError
+
 from debug_mcp.errors import (
     Busy,
     Conflict,
@@ -55,6 +57,12 @@ def error_facts(error: DebugMcpError) -> dict[str, Any]:
     if error.next_call is not None:
         facts["next"] = error.next_call
     return facts
+
+
+def protocol_error(error: DebugMcpError, **facts: str) -> MCPError:
+    """Return what a request gets that is no tool call: a JSON-RPC error with all facts in it."""
+    data = {**facts, **error_facts(error)}
+    return MCPError(TABLE[type(error)].rpc_code, error.message, data)
 
 
 def error_text(error: DebugMcpError) -> str:

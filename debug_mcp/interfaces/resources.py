@@ -3,7 +3,6 @@
 import base64
 from typing import Any
 
-from mcp.shared.exceptions import MCPError
 from mcp.types import (
     BlobResourceContents,
     ListResourcesResult,
@@ -13,8 +12,9 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from debug_mcp.errors import DebugMcpError, NotFound
-from debug_mcp.interfaces.errors import TABLE, error_facts
+from debug_mcp.errors import DebugMcpError
+from debug_mcp.interfaces.errors import protocol_error
+from debug_mcp.interfaces.uris import ARTIFACT, OUTPUT, parse_uri
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.operations.registry import Call
 from debug_mcp.service.artifacts import artifact_uri
@@ -27,13 +27,13 @@ TEMPLATES = [
     ResourceTemplate(
         name="artifact",
         title="Artifact",
-        uri_template="artifact://{artifact_id}/{+name}",
+        uri_template=ARTIFACT,
         description="A file kept from a session; artifact_list gives the URIs.",
     ),
     ResourceTemplate(
         name="output",
         title="Command output",
-        uri_template="output://{command_id}",
+        uri_template=OUTPUT,
         mime_type="text/plain",
         description="The end of what a command wrote; command_output reads the rest.",
     ),
@@ -49,7 +49,7 @@ async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:
     try:
         found = await call.services.artifacts.page(call.principal, cursor, PAGE + 1)
     except DebugMcpError as error:
-        raise _protocol_error(error) from error
+        raise protocol_error(error) from error
     shown = found[:PAGE]
     return ListResourcesResult(
         resources=[_resource(artifact) for artifact in shown],
@@ -63,27 +63,13 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
     Raises:
         MCPError: There is no such resource of the caller's.
     """
-    # Not `urlsplit`: it refuses some URIs, and drops characters from others.
-    scheme, _, rest = uri.partition("://")
-    object_id, _, _ = rest.partition("/")
     try:
-        match scheme:
-            case "artifact":
-                return await _artifact(call, uri, object_id)
-            case "output":
-                return await _output(call, uri, object_id)
-            case _:
-                raise NotFound(
-                    f"no resource {uri!r}",
-                    candidates=[template.uri_template for template in TEMPLATES],
-                )
+        found = parse_uri(uri)
+        if found.scheme == "artifact":
+            return await _artifact(call, uri, found.object_id)
+        return await _output(call, uri, found.object_id)
     except DebugMcpError as error:
-        raise _protocol_error(error, uri=uri) from error
-
-
-def _protocol_error(error: DebugMcpError, **facts: str) -> MCPError:
-    data = {**facts, **error_facts(error)}
-    return MCPError(TABLE[type(error)].rpc_code, error.message, data)
+        raise protocol_error(error, uri=uri) from error
 
 
 async def _artifact(call: Call, uri: str, artifact_id: str) -> ReadResourceResult:

@@ -6,14 +6,22 @@ a call is in the handles that the operations mint, never in the connection.
 """
 
 from collections.abc import Callable
+from typing import Any
 
-from mcp.server import Server, ServerRequestContext
+from mcp.server import NotificationOptions, Server, ServerRequestContext
+from mcp.server.models import InitializationOptions
 from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
+    NotificationParams,
     PaginatedRequestParams,
     ReadResourceRequestParams,
     ReadResourceResult,
@@ -21,7 +29,9 @@ from mcp.types import (
 
 from debug_mcp import __version__
 from debug_mcp.auth.principal import Principal
-from debug_mcp.interfaces import resources
+from debug_mcp.interfaces import completion, prompts, resources
+from debug_mcp.interfaces.faults import explain
+from debug_mcp.interfaces.subscriptions import Subscriptions
 from debug_mcp.interfaces.tools import Tools
 from debug_mcp.operations.catalogue import CORE
 from debug_mcp.operations.registry import Call
@@ -38,7 +48,23 @@ Ids keep working after lost connections and restarts. An answer's `next` is the 
 Context = ServerRequestContext[object]
 
 
-def build_server(services: Services, principal_of: Callable[[], Principal]) -> Server[object]:
+class McpServer(Server[object]):
+    """The SDK's server, with what it takes from its caller set for every transport alike."""
+
+    subscriptions: Subscriptions
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """Return what legacy clients are told: the list of resources may change."""
+        options = notification_options or NotificationOptions(resources_changed=True)
+        return super().create_initialization_options(options, experimental_capabilities, extensions)
+
+
+def build_server(services: Services, principal_of: Callable[[], Principal]) -> McpServer:
     """Return a server for one transport.
 
     Args:
@@ -70,7 +96,17 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> S
     async def read_resource(_: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         return await resources.read_resource(calling(), str(params.uri))
 
-    return Server(
+    async def list_prompts(_: Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
+        return ListPromptsResult(prompts=[template.prompt for template in prompts.TEMPLATES])
+
+    async def get_prompt(_: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        return await prompts.get_prompt(calling(), params.name, params.arguments or {})
+
+    async def complete(_: Context, params: CompleteRequestParams) -> CompleteResult:
+        return await completion.complete(calling(), params)
+
+    subscriptions = Subscriptions(calling)
+    server = McpServer(
         "debug-mcp",
         version=__version__,
         title="debug-mcp",
@@ -81,5 +117,17 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> S
         on_list_resources=list_resources,
         on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
+        on_subscribe_resource=subscriptions.subscribe,
+        on_unsubscribe_resource=subscriptions.unsubscribe,
+        on_subscriptions_listen=subscriptions.listen,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
         get_tool_input_schema=tools.schema,
     )
+    server.subscriptions = subscriptions
+    server.add_notification_handler(
+        "notifications/initialized", NotificationParams, subscriptions.initialized
+    )
+    server.middleware.append(explain)
+    return server

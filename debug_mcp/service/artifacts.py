@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -59,7 +60,9 @@ class ArtifactService:
         sessions: SessionService,
         confinement: Confinement,
         settings: Settings,
+        kept: Callable[[], None],
     ) -> None:
+        self._kept = kept
         self._store = store
         self._files = files
         self._sessions = sessions
@@ -106,7 +109,9 @@ class ArtifactService:
 
     async def keep(self, session: WorkSession, found: tuple[Kept, ...]) -> list[Artifact]:
         """Note files that are in the store as the session's."""
-        return await self._store.keep(noted(session, found))
+        artifacts = await self._store.keep(noted(session, found))
+        self._kept()
+        return artifacts
 
     async def keep_bytes(self, session: WorkSession, name: str, data: bytes) -> Artifact:
         """Keep what the server itself made of a session."""
@@ -138,7 +143,7 @@ class ArtifactService:
         Raises:
             NotFound: There is no such artifact of the principal's.
         """
-        artifact = await self._owned(principal, artifact_id)
+        artifact = await self.owned(principal, artifact_id)
         path = self._files.path(artifact.sha256)
         return await anyio.to_thread.run_sync(_part, artifact, path, offset, length)
 
@@ -150,10 +155,15 @@ class ArtifactService:
         """
         principal.require(Scope.ARTIFACT_READ)
         if after is not None:
-            await self._owned(principal, after)
+            await self.owned(principal, after)
         return await self._store.page(principal.name, after, limit)
 
-    async def _owned(self, principal: Principal, artifact_id: str) -> Artifact:
+    async def owned(self, principal: Principal, artifact_id: str) -> Artifact:
+        """Return the principal's artifact.
+
+        Raises:
+            NotFound: There is none of this id; the candidates are the newest.
+        """
         principal.require(Scope.ARTIFACT_READ)
         artifact = await self._store.owned(artifact_id, principal.name)
         if artifact is None:

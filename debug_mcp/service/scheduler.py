@@ -65,6 +65,11 @@ class Scheduler:
         self._supervisor = Supervisor()
         self._wake = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}
+        self._collected: list[Callable[[], None]] = []
+
+    def at_each_collection(self, ring: Callable[[], None]) -> None:
+        """Have something done when the end of a command has collected artifacts."""
+        self._collected.append(ring)
 
     def at_each_look(self, look: Callable[[], Awaitable[None]]) -> None:
         """Have something done every ``LOOK_SECONDS``."""
@@ -149,11 +154,14 @@ class Scheduler:
         while True:
             try:
                 end = await self._start(command) or await self._follow(command)
-                await self._commands.finish(command.id, await self._collecting.at_end(command, end))
+                end = await self._collecting.at_end(command, end)
+                await self._commands.finish(command.id, end)
                 break
             except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on
                 _log.warning("command %s cannot be followed", command.id, exc_info=True)
                 await anyio.sleep(LOOK_SECONDS)
+        for ring in self._collected if end.collected else ():
+            ring()
         self._ended(command.id)
 
     async def _start(self, command: Command) -> End | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.exports import ExportService
@@ -12,6 +13,7 @@ from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.tokens import TokenService
+from debug_mcp.service.watching import Watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,5 @@ class Services:
     artifacts: ArtifactService
     server: ServerService
     tokens: TokenService
+    watching: Watching
+    choices: ChoiceService

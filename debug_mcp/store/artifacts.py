@@ -40,6 +40,21 @@ class Artifacts:
         )
         return [_artifact(row) for row in rows]
 
+    async def newest(self) -> int:
+        """Return the number of the newest artifact of all; later ones have greater numbers."""
+        row = await self._database.read_one("SELECT max(rowid) AS number FROM artifacts")
+        return 0 if row is None or row["number"] is None else int(row["number"])
+
+    async def owners_since(self, number: int) -> tuple[int, set[str]]:
+        """Return the newest number, and whose artifacts are newer than the given one."""
+        rows = await self._database.read(
+            "SELECT max(rowid) AS number, principal FROM artifacts WHERE rowid > ? "
+            "GROUP BY principal",
+            (number,),
+        )
+        newest = max((row["number"] for row in rows), default=number)
+        return newest, {row["principal"] for row in rows}
+
     async def owned(self, artifact_id: str, principal: str) -> Artifact | None:
         """Return the principal's artifact of this id, or None."""
         row = await self._database.read_one(

@@ -49,7 +49,9 @@ class Server:
     def request(self, method: str, **params: Any) -> dict[str, Any]:
         self._id += 1
         self._send({"id": self._id, "method": method, "params": params})
-        answer = json.loads(_stream(self.process.stdout).readline())
+        answer: dict[str, Any] = {"method": "none yet"}
+        while "method" in answer:  # notifications may come in between
+            answer = json.loads(_stream(self.process.stdout).readline())
         assert answer["id"] == self._id, answer
         result: dict[str, Any] = answer["result"]
         return result
