@@ -88,16 +88,8 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
     ) -> ListResourcesResult:
         return await resources.list_resources(calling(), params.cursor if params else None)
 
-    async def list_templates(
-        _: Context, __: PaginatedRequestParams | None
-    ) -> ListResourceTemplatesResult:
-        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
-
     async def read_resource(_: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         return await resources.read_resource(calling(), str(params.uri))
-
-    async def list_prompts(_: Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
-        return ListPromptsResult(prompts=[template.prompt for template in prompts.TEMPLATES])
 
     async def get_prompt(_: Context, params: GetPromptRequestParams) -> GetPromptResult:
         return await prompts.get_prompt(calling(), params.name, params.arguments or {})
@@ -115,12 +107,12 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
+        on_list_resource_templates=_list_templates,
         on_read_resource=read_resource,
         on_subscribe_resource=subscriptions.subscribe,
         on_unsubscribe_resource=subscriptions.unsubscribe,
         on_subscriptions_listen=subscriptions.listen,
-        on_list_prompts=list_prompts,
+        on_list_prompts=_list_prompts,
         on_get_prompt=get_prompt,
         on_completion=complete,
         get_tool_input_schema=tools.schema,
@@ -131,3 +123,13 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
     )
     server.middleware.append(explain)
     return server
+
+
+async def _list_templates(
+    _: Context, __: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
+
+
+async def _list_prompts(_: Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
+    return ListPromptsResult(prompts=[template.prompt for template in prompts.TEMPLATES])
