@@ -24,6 +24,7 @@ from debug_mcp.service.files import FileService
 from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.mirrors import Mirrors
+from debug_mcp.service.pool import Pool
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
@@ -116,6 +117,7 @@ class _Ground:
         self.confinement = Confinement(settings, layout, tasks)
         self.choices = Choices(database)
         self.files = Files(layout.artifacts)
+        self.pool = Pool(self.repositories, self.confinement, settings, layout, instance, tasks)
 
 
 def _scheduler(on: _Ground) -> Scheduler:
@@ -138,7 +140,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     clones = Clones(on.repositories, mirrors, connections, Supervisor(), on.tasks)
     freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
     repositories = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
-    trees = Trees(on.repositories, repositories, on.confinement, on.layout)
+    trees = Trees(on.repositories, repositories, on.confinement, on.pool, on.layout)
     sessions = SessionService(
         on.sessions, on.repositories, repositories, on.confinement, trees, on.instance.id
     )
@@ -188,7 +190,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         choices=ChoiceService(on.choices),
     )
     recovery = Recovery(
-        on.commands, on.sessions, trees, files, repositories, scheduler, on.instance
+        on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
     )
     return services, recovery
 

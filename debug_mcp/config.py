@@ -99,6 +99,12 @@ class Settings(BaseSettings):
     credentials: dict[str, Credential] = Field(
         default={}, description="by host, in config.toml alone: see the how-to on repositories"
     )
+    pool_trees: int = Field(
+        default=2, ge=0, le=20, description="trees prepared for each repository; 0: none"
+    )
+    pool_bytes: int = Field(
+        default=2048 * MIB, ge=0, description="disk that all prepared trees may take"
+    )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
     )
@@ -156,6 +162,7 @@ class Layout:
         self.database = root / "debug-mcp.sqlite3"
         self.instances = root / "instances"
         self.repositories = root / "repositories"
+        self.pool = root / "pool"
         self.sessions = root / "sessions"
         self.commands = root / "commands"
         self.artifacts = root / "artifacts"

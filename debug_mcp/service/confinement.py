@@ -22,6 +22,7 @@ from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
 
 CLONE_SECONDS = 600
+_YIELDING = ("nice", "-n", "10")
 
 
 class Confinement:
@@ -136,19 +137,22 @@ class Confinement:
         """
 
         async def run(call: GitCall) -> Captured:
-            sandbox = await self.sandbox(session)
             folders = self.folders(session)
             if tree is not None:
                 folders = dataclasses.replace(folders, tree=tree)
-            root = sandbox.workspace(folders)
-            located = (f"--git-dir={root}/.git", f"--work-tree={root}", *call.arguments)
-            program = sandbox.confine(
-                folders,
-                GitCall(located).command,
-                environment=git.sandbox_environment(sandbox.toolchains.path),
-                supervised=False,
-            )
+            program = _git_in(await self.sandbox(session), folders, call)
             return await capture(program, call.stdin)
+
+        return run
+
+    def git_beside(self, folders: Folders) -> Run:
+        """Return git for a tree of no session, sandboxed as one; it yields to other programs."""
+
+        async def run(call: GitCall) -> Captured:
+            sandbox = Sandbox(await self.boundary(), await self.toolchains(), self._layout.root)
+            program = _git_in(sandbox, folders, call)
+            arguments = (*_YIELDING, *program.arguments)
+            return await capture(dataclasses.replace(program, arguments=arguments), call.stdin)
 
         return run
 
@@ -158,3 +162,15 @@ class Confinement:
         command = call.command
         program = Confined("git", tuple(command), environment, "/", Isolation.NONE)
         return await capture(program, call.stdin, timeout=CLONE_SECONDS)
+
+
+def _git_in(sandbox: Sandbox, folders: Folders, call: GitCall) -> Confined:
+    """Return git at the root of a tree, inside a sandbox."""
+    root = sandbox.workspace(folders)
+    located = (f"--git-dir={root}/.git", f"--work-tree={root}", *call.arguments)
+    return sandbox.confine(
+        folders,
+        GitCall(located).command,
+        environment=git.sandbox_environment(sandbox.toolchains.path),
+        supervised=False,
+    )

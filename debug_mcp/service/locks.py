@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -30,6 +30,16 @@ async def locked(path: Path, seconds: float, why: str) -> AsyncIterator[None]:
         if waiting.cancelled_caught:
             raise Busy(why, retry_after_seconds=_RETRY_SECONDS)
         yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def lock_at_once(path: Path) -> Iterator[bool]:
+    """Hold a file's lock alone if nobody has it; yield whether it is ours."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield try_lock(fd)
     finally:
         os.close(fd)
 

@@ -9,6 +9,7 @@ from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.pool import Pool
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
@@ -25,6 +26,7 @@ class Recovery:
         trees: Trees,
         files: FileService,
         repositories: RepositoryService,
+        pool: Pool,
         scheduler: Scheduler,
         instance: Instance,
     ) -> None:
@@ -33,6 +35,7 @@ class Recovery:
         self._trees = trees
         self._files = files
         self._repositories = repositories
+        self._pool = pool
         self._scheduler = scheduler
         self._instance = instance
 
@@ -43,6 +46,7 @@ class Recovery:
         """
         await self._adopt()
         self._scheduler.at_each_look(self._adopt)
+        await self._pool.sweep()
 
     async def _adopt(self) -> None:
         await self._repositories.look()

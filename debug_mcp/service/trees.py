@@ -10,6 +10,7 @@ from debug_mcp.config import Layout
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import WorkSession
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.pool import Pool
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees import checkouts, patches
@@ -26,11 +27,13 @@ class Trees:
         repository_rows: Repositories,
         repositories: RepositoryService,
         confinement: Confinement,
+        pool: Pool,
         layout: Layout,
     ) -> None:
         self._repository_rows = repository_rows
         self._repositories = repositories
         self._confinement = confinement
+        self._pool = pool
         self._layout = layout
 
     def folder(self, session: WorkSession) -> Path:
@@ -54,14 +57,20 @@ class Trees:
         folders = self._confinement.folders(session)
         checkout = await self._checkout(session, repository, head_ref)
 
-        def lay_out() -> None:
-            for folder in (folders.tree, folders.home, folders.temporary):
+        def lay_out() -> str | None:
+            for folder in (folders.home, folders.temporary):
                 folder.mkdir(mode=0o700, parents=True)
-            checkouts.lay_out(checkout)
+            prepared = self._pool.take(repository, session.base, folders.tree)
+            if prepared is None:
+                folders.tree.mkdir(mode=0o700)
+            checkouts.lay_out_again(checkout)
+            return prepared
 
-        await anyio.to_thread.run_sync(lay_out)
+        at = await anyio.to_thread.run_sync(lay_out)
+        self._pool.refill(repository, self._repositories.mirror(repository))
         run = self._confinement.git_in(session)
-        await checkouts.fill(run)
+        if at != session.base:
+            await checkouts.fill(run)
         if patch is None:
             return None
         numbers = await patches.apply(run, patch, reader(folders.tree))

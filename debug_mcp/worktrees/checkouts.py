@@ -6,6 +6,7 @@ repository, move its branches and delete its objects.
 
 import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def lay_out(checkout: Checkout) -> None:
     shallow = checkout.objects.parent / "shallow"
     if shallow.exists():
         (folder / "shallow").write_bytes(shallow.read_bytes())
+
+
+def lay_out_again(checkout: Checkout) -> None:
+    """Give a tree that nobody has used a new git directory, if it has one; its index stays.
+
+    So nothing of a prepared tree but its files and the index reaches the session that gets it.
+    """
+    former = checkout.tree.with_name(f"{checkout.tree.name}.git")
+    with contextlib.suppress(FileNotFoundError):
+        (checkout.tree / ".git").rename(former)
+    lay_out(checkout)
+    with contextlib.suppress(FileNotFoundError):
+        (former / "index").rename(checkout.tree / ".git/index")
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def drop_locks(tree: Path) -> None:
