@@ -49,7 +49,8 @@ This folder belongs to debug-mcp, a server that gives agents a place to work on 
 
 repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
 commands/      what was run, and its output          artifacts/  files kept from sessions
-debug-mcp.sqlite3  the ledger of all of it           instances/  which servers are running
+pool/          trees of sessions to come              instances/  which servers are running
+debug-mcp.sqlite3  the ledger of all of it
 
 End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
 """

@@ -62,7 +62,10 @@ class Pool:
         return self._shelf(repository.id).take(commit, target)
 
     def refill(self, repository: Repository, mirror: Mirror) -> None:
-        """Bring a repository's trees to their number, at where its sessions start, in the background."""
+        """Bring a repository's trees to their number, in the background.
+
+        They stand where its sessions start unless told otherwise.
+        """
         if repository.id in self._filling | self._too_large or not self._settings.pool_trees:
             return
         self._filling.add(repository.id)

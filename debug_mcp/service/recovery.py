@@ -8,8 +8,8 @@ up; half-closed ones are open again, with their work; half-made edits are finish
 from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
-from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.pool import Pool
+from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands

@@ -7,10 +7,9 @@ import pytest
 
 from debug_mcp.worktrees import checkouts
 from debug_mcp.worktrees.checkouts import Checkout, Identity
-from debug_mcp.worktrees.mirrors import Mirror
 from debug_mcp.worktrees.pool import Shelf, shelves
 from tests.upstream import CALCULATOR, Upstream
-from tests.worktrees.conftest import Tree, git_in, open_tree
+from tests.worktrees.conftest import Followed, Tree, git_in, open_tree
 
 ONE, TWO = "1" * 40, "2" * 40
 
@@ -97,7 +96,7 @@ def test_only_folders_of_repositories_are_shelves(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_prepared_tree_is_clean_and_sound_for_whoever_gets_it(
-    mirror: Mirror, tmp_path: Path, shelf: Shelf, upstream: Upstream
+    mirror: Followed, tmp_path: Path, shelf: Shelf, upstream: Upstream
 ) -> None:
     shelf.folder.mkdir(parents=True)
     prepared = await open_tree(mirror, shelf.folder / "0a.0b")
@@ -105,7 +104,7 @@ async def test_a_prepared_tree_is_clean_and_sound_for_whoever_gets_it(
     upstream.commit("Second", {"second/one.txt": "2\n", "calculator.py": "pass\n"})
     upstream.git("rm", "--quiet", "pytest.ini")
     upstream.commit("Third", {})
-    await mirror.fetch()
+    await mirror.sync()
     later = await mirror.resolve("HEAD")
     target = tmp_path / "session"
     assert shelf.take(later, target) == prepared.base
