@@ -149,7 +149,7 @@ class Confinement:
         """Return git for a tree of no session, sandboxed as one; it yields to other programs."""
 
         async def run(call: GitCall) -> Captured:
-            sandbox = Sandbox(await self.boundary(), await self.toolchains(), self._layout.root)
+            sandbox = Sandbox(await self.boundary(), await self._toolbox.near(), self._layout.root)
             program = _git_in(sandbox, folders, call)
             arguments = (*_YIELDING, *program.arguments)
             return await capture(dataclasses.replace(program, arguments=arguments), call.stdin)
