@@ -32,6 +32,7 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.setup import Setup
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.trees import Trees
 from debug_mcp.service.watching import Watching
@@ -142,8 +143,9 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
     repositories = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
     trees = Trees(on.repositories, repositories, on.confinement, on.pool, on.layout)
+    setup = Setup(on.commands, scheduler, on.settings)
     sessions = SessionService(
-        on.sessions, on.repositories, repositories, on.confinement, trees, on.instance.id
+        on.sessions, on.repositories, repositories, on.confinement, trees, setup, on.instance.id
     )
     exports = ExportService(
         on.sessions,

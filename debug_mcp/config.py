@@ -42,6 +42,7 @@ class NetworkPolicy(StrEnum):
 
     AUTO = "auto"
     ASK = "ask"
+    SETUP = "setup"
     OFF = "off"
     ON = "on"
 
@@ -73,8 +74,9 @@ class Settings(BaseSettings):
     )
     network: NetworkPolicy = Field(
         default=NetworkPolicy.AUTO,
-        description="the host's network for commands. ask: those that say network: true; off: none;"
-        " on: all; auto: ask on stdio, off over HTTP",
+        description="the host's network for commands. ask: those that say network: true, and the "
+        "set-up of sessions; setup: that alone; off: none; on: all; auto: ask on stdio, off over "
+        "HTTP",
     )
     pass_variables: list[str] = Field(
         default=[],

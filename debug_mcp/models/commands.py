@@ -30,6 +30,13 @@ class CommandState(StrEnum):
     FINISHED = "finished"
 
 
+class CommandKind(StrEnum):
+    """What a command is for."""
+
+    RUN = "run"
+    SETUP = "setup"
+
+
 class Outcome(StrEnum):
     """How a command ended; apart from its state."""
 
@@ -121,6 +128,7 @@ class Command:
     state: CommandState
     request: CommandRun
     accepted_at: datetime
+    kind: CommandKind = CommandKind.RUN
     instance: str | None = None
     cancel_requested: bool = False
     started_at: datetime | None = None
@@ -185,6 +193,7 @@ class CommandRow(View):
     outcome: Outcome | None = None
     exit_code: int | None = None
     command: str
+    kind: CommandKind | None = None
     parallel: bool | None = None
     queue: QueueView | None = None
     accepted_at: Moment

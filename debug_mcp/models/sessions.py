@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, Field
 
 from debug_mcp.errors import NextCall
-from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, View
+from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, View, WaitSeconds
 
 PATCH_CHARACTERS = 4 * 1024 * 1024
 WORKSPACE = "/workspace"
@@ -72,6 +72,9 @@ class SessionCreate(Arguments):
     patch: str | None = Field(
         default=None, max_length=PATCH_CHARACTERS, description="unified diff, as git diff prints it"
     )
+    wait_seconds: WaitSeconds = Field(
+        default=20, description="answer after this long while set-up runs; default 20, at most 50"
+    )
     idempotency_key: IdempotencyKey = None
 
 
@@ -106,6 +109,13 @@ class ProjectView(View):
     tests: str | None = None
 
 
+class SetupView(View):
+    """What became of a session's set-up: a command's outcome; without one it goes on."""
+
+    outcome: str | None = None
+    command_id: str
+
+
 class PathsView(View):
     """Where the session's folders are, when commands see real paths."""
 
@@ -127,6 +137,7 @@ class SessionView(View):
     isolation: Isolation
     network: bool = False
     paths: PathsView | None = None
+    setup: SetupView | None = None
     project: ProjectView | None = None
     hint: str | None = None
     next: NextCall | None = None

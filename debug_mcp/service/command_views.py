@@ -12,6 +12,7 @@ from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
     TIMEOUT_LIMIT_SECONDS,
     Command,
+    CommandKind,
     CommandRow,
     CommandState,
     CommandView,
@@ -122,6 +123,7 @@ def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:
         outcome=command.outcome,
         exit_code=command.exit_code,
         command=written if len(written) <= ROW_CHARACTERS else f"{written[:ROW_CHARACTERS]}…",
+        kind=None if command.kind is CommandKind.RUN else command.kind,
         parallel=command.request.parallel or None,
         queue=queue,
         accepted_at=command.accepted_at,
@@ -152,7 +154,7 @@ def _hint(
             why = command.message or "the limit of kept output was reached"
             return f"{why}: the last {dropped} bytes were dropped; the program itself went on"
         case Outcome.FAILED if network and _lacked_network(command, page):
-            return _FORBIDDEN if network is NetworkPolicy.OFF else _OFFLINE
+            return _OFFLINE if network is NetworkPolicy.ASK else _FORBIDDEN
         case Outcome.TIMED_OUT if page is not None:
             return _progress(command, page, written_ago)
         case Outcome.LOST:

@@ -45,13 +45,18 @@ class NetworkRules:
         if not asked:
             return policy is NetworkPolicy.ON and Scope.COMMAND_NETWORK in principal.scopes
         principal.require(Scope.COMMAND_NETWORK)
-        if policy is NetworkPolicy.OFF:
+        if policy in (NetworkPolicy.OFF, NetworkPolicy.SETUP):
             raise PermissionDenied(
                 "network: true is refused here: commands have their session's loopback alone. "
                 'The operator can allow it: network = "ask" in config.toml, DEBUG_MCP_NETWORK=ask',
                 field="network",
             )
         return True
+
+    def decide_for_setup(self, principal: Principal) -> bool:
+        """Return whether the set-up of a session, which installs things, gets it."""
+        policy = self.policy(principal.name)
+        return policy is not NetworkPolicy.OFF and Scope.COMMAND_NETWORK in principal.scopes
 
 
 def lacks_network(output: str) -> bool:

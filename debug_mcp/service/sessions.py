@@ -11,6 +11,7 @@ from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.repositories import RepositoryService, Start
 from debug_mcp.service.session_views import session_view
+from debug_mcp.service.setup import Setup
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
@@ -31,8 +32,10 @@ class SessionService:
         repositories: RepositoryService,
         confinement: Confinement,
         trees: Trees,
+        setup: Setup,
         instance: str,
     ) -> None:
+        self._setup = setup
         self._store = store
         self._repository_rows = repository_rows
         self._repositories = repositories
@@ -69,11 +72,14 @@ class SessionService:
                 asked, keyed(principal, "session_create", args, args.idempotency_key)
             )
         if not new:
-            return await self._view(await self._prepared(session), repository, None)
+            view = await self._view(await self._prepared(session), repository, None)
+            return await self._setup.told(view, args.wait_seconds)
         numbers = await self._prepare(session, repository, start, args.patch)
+        await self._setup.begin(principal, session, repository)
         view = await self._view(await self._store.get(session.id), repository, numbers)
         hint = "; ".join(said for said in (start.hint, boundary.why) if said)
-        return view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
+        view = view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
+        return await self._setup.told(view, args.wait_seconds)
 
     async def ready(self, principal: Principal, session_id: str) -> WorkSession:
         """Return the principal's session if it can be worked in.

@@ -8,25 +8,27 @@ import aiosqlite
 from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.artifacts import Artifact
-from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
+from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.artifacts import link
 from debug_mcp.store.database import RETRY_SECONDS, Database, Row
 from debug_mcp.store.idempotency import Request, recall, remember
 from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
 
-# The next of each session that has nothing going on, and whatever runs beside its queue. Where
+# The next of each session that has nothing going on, and whatever runs beside its queue; but its
+# set-up comes before all. Where
 # places are few, the principal with the fewest running goes first, then who was served longest ago.
 # Whatever looks for what is going on says state <> 'finished' as the partial index does, or it
 # would read all.
 _NEXT = """
 SELECT head.id FROM commands AS head
 WHERE head.state <> 'finished' AND head.state = 'queued'
-  AND (head.parallel OR NOT EXISTS (
+  AND NOT EXISTS (
     SELECT 1 FROM commands AS other
     WHERE other.session_id = head.session_id AND other.state <> 'finished' AND NOT other.parallel
+      AND (NOT head.parallel OR other.kind = 'setup')
       AND (other.state <> 'queued' OR (other.accepted_at, other.id) < (head.accepted_at, head.id))
-  ))
+  )
   AND (SELECT count(*) FROM commands WHERE state <> 'finished' AND state <> 'queued') < ?
 ORDER BY
   (SELECT count(*) FROM commands AS own INDEXED BY commands_unfinished
@@ -39,7 +41,7 @@ LIMIT 1
 """
 _AHEAD = """
 SELECT id FROM commands
-WHERE session_id = ? AND state <> 'finished' AND NOT parallel
+WHERE session_id = ? AND state <> 'finished' AND NOT parallel AND (NOT ? OR kind = 'setup')
   AND (state <> 'queued' OR (accepted_at, id) < (?, ?))
 ORDER BY accepted_at, id
 """
@@ -66,6 +68,7 @@ SELECT count(*) FILTER (WHERE state = 'queued') AS waiting,
 FROM commands WHERE state <> 'finished'
 """
 _OWNED = "SELECT * FROM commands WHERE id = ? AND principal = ?"
+_SETUP = "SELECT * FROM commands WHERE session_id = ? AND kind = 'setup'"
 _RECENT = "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20"
 
 
@@ -139,6 +142,7 @@ class Commands:
                     "state": stored.state,
                     "request": stored.request.model_dump_json(),
                     "parallel": stored.request.parallel,
+                    "kind": stored.kind,
                     "accepted_at": to_micros(stored.accepted_at),
                 },
             )
@@ -269,12 +273,16 @@ class Commands:
 
     async def ahead(self, command: Command) -> list[str]:
         """Return the ids for which a queued command of a session's queue waits, in their order."""
-        if command.request.parallel:
-            return []
+        asked = (command.session_id, command.request.parallel)
         rows = await self._database.read(
-            _AHEAD, (command.session_id, to_micros(command.accepted_at), command.id)
+            _AHEAD, (*asked, to_micros(command.accepted_at), command.id)
         )
         return [row["id"] for row in rows]
+
+    async def setup_of(self, session_id: str) -> Command | None:
+        """Return what prepares or prepared a session, or None."""
+        row = await self._database.read_one(_SETUP, (session_id,))
+        return None if row is None else _command(row)
 
     async def recent_ids(self, principal: str) -> list[str]:
         """Return the ids of the principal's newest commands, at most 20."""
@@ -328,6 +336,7 @@ def _command(row: Row) -> Command:
         state=CommandState(row["state"]),
         request=CommandRun.model_validate_json(row["request"]),
         accepted_at=moment(row["accepted_at"]),
+        kind=CommandKind(row["kind"]),
         instance=row["instance"],
         cancel_requested=bool(row["cancel_requested"]),
         started_at=to_moment(row["started_at"]),

@@ -31,14 +31,15 @@ def test_the_network_is_given_by_the_setting(
     assert NetworkRules(policy).decide(principal, asked=asked) is granted
 
 
+@pytest.mark.parametrize("policy", [NetworkPolicy.OFF, NetworkPolicy.SETUP])
 @pytest.mark.parametrize("principal", [LOCAL, REMOTE])
 def test_where_it_is_off_asking_for_it_is_refused_with_what_the_operator_can_do(
-    principal: Principal,
+    policy: NetworkPolicy, principal: Principal
 ) -> None:
     with pytest.raises(
         PermissionDenied, match=r'network = "ask".*DEBUG_MCP_NETWORK=ask'
     ) as refusal:
-        NetworkRules(NetworkPolicy.OFF).decide(principal, asked=True)
+        NetworkRules(policy).decide(principal, asked=True)
     assert refusal.value.field == "network"
 
 
@@ -51,3 +52,20 @@ def test_over_http_it_is_off_unless_the_operator_says_otherwise() -> None:
 def test_it_needs_its_scope_whatever_the_setting(policy: NetworkPolicy) -> None:
     with pytest.raises(PermissionDenied, match="command:network"):
         NetworkRules(policy).decide(WITHOUT, asked=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "principal", "granted"),
+    [
+        (NetworkPolicy.AUTO, LOCAL, True),
+        (NetworkPolicy.AUTO, REMOTE, False),
+        (NetworkPolicy.SETUP, REMOTE, True),
+        (NetworkPolicy.SETUP, WITHOUT, False),
+        (NetworkPolicy.OFF, LOCAL, False),
+        (NetworkPolicy.ON, REMOTE, True),
+    ],
+)
+def test_the_set_up_of_a_session_has_it_where_it_could_be_asked_for(
+    policy: NetworkPolicy, principal: Principal, granted: bool
+) -> None:
+    assert NetworkRules(policy).decide_for_setup(principal) is granted

@@ -27,6 +27,8 @@ CREATE TABLE commands (
     request TEXT NOT NULL CHECK (json_valid(request)),
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
+    -- What prepares a session is its first command, and there is one at most.
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -52,10 +54,10 @@ CREATE TABLE commands (
     CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
     CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;
-INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL);
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
     operation TEXT NOT NULL,
@@ -118,6 +120,7 @@ CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
+CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 CREATE INDEX commands_by_start ON commands (principal, started_at);

@@ -23,6 +23,8 @@ CREATE TABLE commands (
     request TEXT NOT NULL CHECK (json_valid(request)),
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
+    -- What prepares a session is its first command, and there is one at most.
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -107,6 +109,7 @@ CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
 CREATE INDEX commands_by_start ON commands (principal, started_at);
+CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);

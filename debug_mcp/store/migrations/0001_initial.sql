@@ -49,6 +49,8 @@ CREATE TABLE commands (
     request TEXT NOT NULL CHECK (json_valid(request)),
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
+    -- What prepares a session is its first command, and there is one at most.
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -78,6 +80,7 @@ CREATE TABLE commands (
 -- Only what is going on is ever scanned, so ten thousand finished commands cost nothing. A query
 -- uses this index when it says state <> 'finished' in these very words.
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
+CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 -- Whose turn it is, where places are few: who was served longest ago.
