@@ -40,6 +40,7 @@ from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
+from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
@@ -199,6 +200,12 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
 
 
 def _make_folders(layout: Layout) -> None:
+    kind = file_system(layout.root, mounts())
+    if kind in NETWORKED:
+        raise Unavailable(
+            f"the data directory {layout.root} is on a network file system ({kind}), where locks "
+            "cannot be trusted; name one on a local disk with --data-dir or DEBUG_MCP_DATA_DIR"
+        )
     try:
         for folder in (layout.root, *layout.folders):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -72,6 +72,14 @@ def token_rotate(options: argparse.Namespace) -> int:
     return _token("rotate", options)
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Look whether this machine has what is needed."""
+    _refuse_elsewhere()
+    from debug_mcp.cli.examining import run_doctor  # noqa: PLC0415
+
+    return anyio.run(run_doctor, options)
+
+
 def demo(options: argparse.Namespace) -> int:
     """Show the main job."""
     _refuse_elsewhere()

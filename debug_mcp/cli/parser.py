@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(subparsers)
     _call(subparsers)
     _tokens(subparsers)
+    _doctor(subparsers)
     _demo(subparsers)
     return parser
 
@@ -107,6 +108,15 @@ def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     for action in (create, listing, revoke, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
         _data_dir(action)
+
+
+def _doctor(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = _command(
+        subparsers, "doctor", commands.doctor, "look whether this machine has what is needed"
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    _data_dir(doctor)
+    _isolation(doctor)
 
 
 def _demo(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
