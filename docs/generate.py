@@ -3,11 +3,13 @@
 python docs/generate.py [--check]
 """
 
+import argparse
 import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
+from debug_mcp.cli.parser import build_parser
 from debug_mcp.config import Settings
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import TABLE
@@ -26,10 +28,15 @@ tool call that reads on.
 """
 
 _SOURCES = """\
-The command line (`--data-dir`, `--isolation`) counts before the environment, that before
+The command line (`--data-dir`, `--isolation`, and for `serve` `--host` and the like) counts before the environment, that before
 `config.toml`, that before the default. `config.toml` is looked for in the user's configuration
 folder (`~/.config/debug-mcp/` on Linux), or where `DEBUG_MCP_CONFIG` says. An unknown setting in it
 is refused.
+"""
+
+_CODES = """\
+Exit codes: 0 when it was done, 1 when it could not be done, 2 for wrong usage. A program that fails
+in a session is an answer, and so 0. What went wrong is one line on standard error.
 """
 
 _CANCEL = """\
@@ -152,6 +159,8 @@ def settings() -> str:
 def _shown(name: str, default: object) -> str:
     if name == "data_dir":
         return "the user's data folder (`~/.local/share/debug-mcp` on Linux)"
+    if default is None:
+        return "none"
     if isinstance(default, list):
         return "none" if not default else f"`{default}`"
     if name.endswith("_bytes") and isinstance(default, int):
@@ -199,7 +208,50 @@ def _first_line(kind: type[DebugMcpError]) -> str:
     return _cell((kind.__doc__ or "").splitlines()[0])
 
 
-PAGES = {"tools.md": tools, "settings.md": settings, "lifecycle.md": lifecycle, "errors.md": errors}
+def command_line() -> str:
+    """Return the page of everything that can be written on the command line."""
+    parts = [NOTICE, "# Command line\n", _CODES]
+    for name, parser in commands(build_parser()).items():
+        rows = [
+            f"| `{_written(action)}` | {_cell(action.help or '')} |\n"
+            for action in parser._actions  # noqa: SLF001  # argparse has no other way
+            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)  # noqa: SLF001
+        ]
+        if parser.get_default("run_command") is None and name != "debug-mcp":
+            continue
+        parts += [f"## {name}\n", f"{parser.description}\n"]
+        parts += ["| | |\n| --- | --- |\n" + "".join(rows)] if rows else []
+    return "\n".join(parts)
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return a parser and those of its commands, by what is written to reach them."""
+    found = {parser.prog: parser}
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for child in action.choices.values():
+                found.update(commands(child))
+    return found
+
+
+def _written(action: argparse.Action) -> str:
+    """Return an option or an argument as it is written."""
+    value = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
+    if action.choices is not None:
+        value = "{" + ",".join(action.choices) + "}"
+    if not action.option_strings:
+        return f"{value} …" if action.nargs == "*" else str(value)
+    [option] = action.option_strings[-1:]
+    return option if action.nargs == 0 else f"{option} {value}"
+
+
+PAGES = {
+    "tools.md": tools,
+    "settings.md": settings,
+    "lifecycle.md": lifecycle,
+    "errors.md": errors,
+    "command-line.md": command_line,
+}
 
 
 def main() -> int:

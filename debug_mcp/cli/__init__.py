@@ -4,19 +4,19 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from debug_mcp.cli.parser import build_parser
+from debug_mcp.cli.parser import build_parser, parse
 from debug_mcp.errors import DebugMcpError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not be done, or 2 for wrong usage."""
     parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="debug-mcp: %(message)s")
     run = options.run_command
     if run is None and not sys.stdin.isatty():
         # Launched by a client that was told nothing but the name, as `uvx debug-mcp` is.
-        options = parser.parse_args(["stdio"])
+        options = parse(parser, ["stdio"])
         run = options.run_command
     if run is None:
         parser.print_help()

@@ -1,7 +1,7 @@
 """What can be written on the command line. ``docs/reference/command-line.md`` is made from this."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from debug_mcp import __version__
@@ -28,6 +28,16 @@ def build_parser() -> argparse.ArgumentParser:
     _doctor(subparsers)
     _demo(subparsers)
     return parser
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; like ``parse_args``, but arguments of a call may follow an option."""
+    options, rest = parser.parse_known_args(words)
+    if rest and (not hasattr(options, "arguments") or any(word.startswith("--") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.arguments += rest
+    return options
 
 
 def _stdio(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,6 +5,7 @@ bearer token and its limits, the limits of a body, and then the routes. The SDK'
 """
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -110,7 +111,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        why = error.strerror or str(error)
+        # A socket's own text repeats the address; a resolver's errors have no number of the system's.
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise Unavailable(
             f"cannot listen on {host} port {port}: {why}; give another with --host or --port"
         ) from error
