@@ -25,8 +25,14 @@ from debug_mcp.errors import InvalidInput
 
 MIB = 1024 * 1024
 
-# Where the file is; and what a command in a session is told of itself, for a server started there.
-_OTHER_VARIABLES = ("DEBUG_MCP_CONFIG", "DEBUG_MCP_SESSION", "DEBUG_MCP_COMMAND")
+# Where the file is; what a command in a session is told of itself, for a server started there; and
+# the name under which clients keep their token.
+_OTHER_VARIABLES = (
+    "DEBUG_MCP_CONFIG",
+    "DEBUG_MCP_SESSION",
+    "DEBUG_MCP_COMMAND",
+    "DEBUG_MCP_TOKEN",
+)
 
 
 class IsolationPolicy(StrEnum):

@@ -28,10 +28,10 @@ tool call that reads on.
 """
 
 _SOURCES = """\
-The command line (`--data-dir`, `--isolation`, and for `serve` `--host` and the like) counts before the environment, that before
-`config.toml`, that before the default. `config.toml` is looked for in the user's configuration
-folder (`~/.config/debug-mcp/` on Linux), or where `DEBUG_MCP_CONFIG` says. An unknown setting in it
-is refused.
+The [command line](command-line.md) (`--data-dir`, `--isolation`, `--host`) counts before the
+environment, that before `config.toml`, that before the default. `config.toml` is looked for in the
+user's configuration folder (`~/.config/debug-mcp/` on Linux), or where `DEBUG_MCP_CONFIG` says. An
+unknown setting in it is refused.
 """
 
 _CODES = """\
@@ -214,8 +214,8 @@ def command_line() -> str:
     for name, parser in commands(build_parser()).items():
         rows = [
             f"| `{_written(action)}` | {_cell(action.help or '')} |\n"
-            for action in parser._actions  # noqa: SLF001  # argparse has no other way
-            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)  # noqa: SLF001
+            for action in parser._actions  # argparse has no other way
+            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
         ]
         if parser.get_default("run_command") is None and name != "debug-mcp":
             continue
@@ -227,8 +227,8 @@ def command_line() -> str:
 def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """Return a parser and those of its commands, by what is written to reach them."""
     found = {parser.prog: parser}
-    for action in parser._actions:  # noqa: SLF001
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():
                 found.update(commands(child))
     return found

@@ -111,7 +111,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
-        # A socket's own text repeats the address; a resolver's errors have no number of the system's.
+        # A socket's text repeats the address; a resolver's error has no number of the system's.
         why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
         raise Unavailable(
             f"cannot listen on {host} port {port}: {why}; give another with --host or --port"
