@@ -48,9 +48,10 @@ def test_a_sandbox_that_does_not_work_comes_with_its_remedy(
 
 def test_a_sandbox_that_is_required_and_does_not_work_is_a_failure() -> None:
     required = IsolationPolicy.REQUIRE_BWRAP
-    assert check_sandbox(BLOCKED, required, {}.get).state is State.FAILED
+    nothing: dict[str, str] = {}
+    assert check_sandbox(BLOCKED, required, nothing.get).state is State.FAILED
     works = Boundary(Isolation.BWRAP, "/usr/bin/bwrap")
-    assert check_sandbox(works, required, {}.get).state is State.OK
+    assert check_sandbox(works, required, nothing.get).state is State.OK
 
 
 @pytest.mark.parametrize(

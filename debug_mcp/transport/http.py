@@ -112,7 +112,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         # A socket's text repeats the address; a resolver's error has no number of the system's.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror
         raise Unavailable(
             f"cannot listen on {host} port {port}: {why}; give another with --host or --port"
         ) from error
