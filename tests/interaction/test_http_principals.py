@@ -108,13 +108,15 @@ def _arguments(tool: str, ids: dict[str, str]) -> dict[str, Any]:
     [operation] = [operation for operation in CORE if operation.name == tool]
     fields = operation.arguments.model_fields
     given: dict[str, Any] = {name: value for name, value in ids.items() if name in fields}
-    if "command" in fields:
-        given["command"] = "true"
-    return {**given, **EXTRA.get(tool, {})}
+    needed = {name for name, field in fields.items() if field.is_required()} - set(given)
+    return {**given, **dict.fromkeys(needed, "true"), **EXTRA.get(tool, {})}
 
 
 # What a call needs beside the ids, so that it is refused for them alone.
-EXTRA: dict[str, dict[str, Any]] = {}
+EXTRA: dict[str, dict[str, Any]] = {
+    "file_edit": {"edits": [{"path": "new", "content": "x"}]},
+    "command_input": {"text": "x"},
+}
 
 
 async def test_no_list_shows_what_is_anothers(residents: tuple[Resident, Resident]) -> None:
