@@ -104,6 +104,13 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         default=5, ge=0, le=60, description="between asking a command to end and killing it"
     )
+    default_wait: float | None = Field(
+        default=None,
+        ge=0,
+        le=50,
+        description="seconds that calls on commands wait which name none; for clients that cut "
+        "calls early",
+    )
     credentials: dict[str, Credential] = Field(
         default={}, description="by host, in config.toml alone: see the how-to on repositories"
     )

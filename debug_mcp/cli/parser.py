@@ -46,6 +46,12 @@ def _stdio(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     _data_dir(stdio)
     _isolation(stdio)
+    stdio.add_argument(
+        "--default-wait",
+        type=float,
+        metavar="SECONDS",
+        help="how long calls wait that name no wait_seconds, for clients that cut calls early",
+    )
 
 
 def _serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

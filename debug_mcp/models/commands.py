@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -100,6 +100,10 @@ class CommandWait(Arguments):
         default=WAIT_SECONDS, description="answer after this long; default and most 50"
     )
     since: int = Field(default=0, ge=0, description="show output from this byte offset on")
+    until: str | None = Field(
+        default=None,
+        description="answer when this text is in the output from since on; or re: and RE2 pattern",
+    )
 
 
 class CommandCancel(Arguments):
@@ -164,6 +168,18 @@ class QueueView(View):
     places: int | None = None
 
 
+class UntilView(View):
+    """How a wait for something in the output ended: by a match, the end, or the wait's limit.
+
+    ``text`` is the line of the match at ``offset``; nothing before ``searched_to`` matches.
+    """
+
+    by: Literal["match", "end", "limit"]
+    offset: int | None = None
+    text: str | None = None
+    searched_to: int | None = None
+
+
 class CommandView(View):
     """A command as a caller sees it: ids and outcome first, then what it printed."""
 
@@ -176,6 +192,7 @@ class CommandView(View):
     last_output_age_seconds: Seconds | None = None
     deadline_in_seconds: int | None = None
     queue: QueueView | None = None
+    until: UntilView | None = None
     limit: Limit | None = None
     output: OutputView | None = None
     artifacts: tuple[CollectedView, ...] = ()

@@ -23,17 +23,18 @@ async def command_run(call: Call, args: CommandRun) -> CommandView:
     session run one after the other, unless parallel is true. There is no network unless network
     is true.
     """
-    return await call.services.commands.run(call.principal, args)
+    return await call.services.commands.run(call.principal, args, call.report)
 
 
 @operation(scope=Scope.SESSION_READ, title="Wait for a command", read_only=True)
 async def command_wait(call: Call, args: CommandWait) -> CommandView:
     """Wait for a command's end, at most wait_seconds, and show its output from byte since on.
 
-    It never returns because something was printed. Works again after a lost connection or a
+    With until it also answers when that text is printed, a server's "listening" for example; never
+    because of anything else printed. Works again after a lost connection or a
     restart of the server.
     """
-    return await call.services.commands.wait(call.principal, args)
+    return await call.services.commands.wait(call.principal, args, call.report)
 
 
 @operation(scope=Scope.SESSION_READ, title="Read a command's output", read_only=True)

@@ -11,6 +11,7 @@ from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
     TIMEOUT_LIMIT_SECONDS,
+    WAIT_SECONDS,
     Command,
     CommandKind,
     CommandRow,
@@ -48,6 +49,7 @@ def command_view(
     since: int = 0,
     queue: QueueView | None = None,
     network: NetworkPolicy | None = NetworkPolicy.ASK,
+    default_wait: float | None = None,
 ) -> CommandView:
     """Return the view of a command; reads its output, so call it in a thread.
 
@@ -72,7 +74,7 @@ def command_view(
         limit=_limit(command),
         output=None if page is None else output_view(page, running=running),
         hint=_hint(command, page, last_written(path), queue, network),
-        next=_next(command, page, network),
+        next=_next(command, page, network, default_wait),
     )
 
 
@@ -203,9 +205,15 @@ def _not_found(found: re.Match[str]) -> str:
     )
 
 
-def _next(command: Command, page: Page | None, network: NetworkPolicy | None) -> NextCall | None:
+def _next(
+    command: Command,
+    page: Page | None,
+    network: NetworkPolicy | None,
+    default_wait: float | None,
+) -> NextCall | None:
     if command.state is not CommandState.FINISHED:
-        waiting: dict[str, object] = {"command_id": command.id, "wait_seconds": 50}
+        seconds = WAIT_SECONDS if default_wait is None else _plain(default_wait)
+        waiting: dict[str, object] = {"command_id": command.id, "wait_seconds": seconds}
         if page is not None and page.end:
             waiting["since"] = page.end
         return {"tool": "command_wait", "arguments": waiting}

@@ -4,8 +4,8 @@ import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import NetworkPolicy, Settings
-from debug_mcp.errors import InvalidInput, NotFound
-from debug_mcp.models.base import now
+from debug_mcp.errors import InvalidInput, NextCall, NotFound
+from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import (
     Command,
     CommandCancel,
@@ -17,6 +17,7 @@ from debug_mcp.models.commands import (
     CommandWait,
     Outcome,
     QueueView,
+    UntilView,
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
 from debug_mcp.models.sessions import WORKSPACE, Isolation
@@ -25,6 +26,7 @@ from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
 from debug_mcp.service.command_output import output_page, output_view
 from debug_mcp.service.command_views import command_row, command_view
+from debug_mcp.service.command_waits import CommandWaits, watch_for
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
@@ -53,8 +55,11 @@ class CommandService:
         self._scheduler = scheduler
         self._confinement = confinement
         self._settings = settings
+        self._waits = CommandWaits(scheduler)
 
-    async def run(self, principal: Principal, args: CommandRun) -> CommandView:
+    async def run(
+        self, principal: Principal, args: CommandRun, report: Report = silent
+    ) -> CommandView:
         """Accept a command, and wait for its end as long as was asked.
 
         Raises:
@@ -80,25 +85,40 @@ class CommandService:
             request=asked,
             accepted_at=now(),
         )
-        accepted, _ = await self._store.accept(
-            command,
-            keyed(principal, "command_run", asked, asked.idempotency_key),
-            self._settings.queued_commands,
-        )
-        self._scheduler.wake()
-        return await self._view(principal, await self._scheduler.wait(accepted, args.wait_seconds))
+        # A caller that gives up now may not know of it, but the command is not held up.
+        with anyio.CancelScope(shield=True):
+            accepted, _ = await self._store.accept(
+                command,
+                keyed(principal, "command_run", asked, asked.idempotency_key),
+                self._settings.queued_commands,
+            )
+            self._scheduler.wake()
+        ended, _ = await self._waits.wait(accepted, self._seconds(args), report)
+        return await self._view(principal, ended)
 
-    async def wait(self, principal: Principal, args: CommandWait) -> CommandView:
-        """Wait for a command's end, at most as long as was asked.
+    def _seconds(self, args: CommandRun | CommandWait) -> float:
+        """Return how long to wait: the server's setting counts where the caller named nothing."""
+        if "wait_seconds" in args.model_fields_set or self._settings.default_wait is None:
+            return args.wait_seconds
+        return self._settings.default_wait
+
+    async def wait(
+        self, principal: Principal, args: CommandWait, report: Report = silent
+    ) -> CommandView:
+        """Wait for a command's end or for what ``until`` names, at most as long as was asked.
 
         Raises:
             NotFound: There is no such command of the principal's.
+            InvalidInput: ``until`` is no pattern.
         """
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
-        return await self._view(
-            principal, await self._scheduler.wait(command, args.wait_seconds), since=args.since
-        )
+        watch = watch_for(args, self._scheduler.directory(command) / "output")
+        command, until = await self._waits.wait(command, self._seconds(args), report, watch)
+        view = await self._view(principal, command, since=args.since)
+        if until is None:
+            return view
+        return view.model_copy(update={"until": until, "next": _going_on(view, args, until)})
 
     async def output(self, principal: Principal, args: CommandOutput) -> OutputPage:
         """Return a part of what a command wrote.
@@ -204,7 +224,7 @@ class CommandService:
         queue = await self._place(command)
         policy = await self._lacking(principal, command)
         view = await anyio.to_thread.run_sync(
-            command_view, command, directory, since, queue, policy
+            command_view, command, directory, since, queue, policy, self._settings.default_wait
         )
         return await with_collected(view, command, self._artifacts)
 
@@ -218,15 +238,23 @@ class CommandService:
         return self._network.policy(principal.name)
 
 
+def _going_on(view: CommandView, args: CommandWait, until: UntilView) -> NextCall | None:
+    """Return the next call; while there was no match, the same wait from where it left off."""
+    if until.by != "limit" or view.next is None:
+        return view.next
+    arguments = {**view.next["arguments"], "until": args.until, "since": until.searched_to}
+    return {"tool": "command_wait", "arguments": arguments}
+
+
 def _relative(cwd: str) -> str:
     """Return a folder relative to the tree's root.
 
     Raises:
         InvalidInput: It leads out of the tree.
     """
-    inside = cwd.removeprefix(WORKSPACE).lstrip("/") if cwd.startswith(WORKSPACE) else cwd
-    parts = inside.split("/")
-    if (cwd.startswith("/") and not cwd.startswith(WORKSPACE)) or ".." in parts:
+    within = f"{cwd}/".startswith(f"{WORKSPACE}/")
+    parts = cwd.removeprefix(WORKSPACE).split("/") if within else cwd.split("/")
+    if (cwd.startswith("/") and not within) or ".." in parts:
         raise InvalidInput(
             f"cwd {cwd!r} leads out of the tree; give a folder relative to its root", field="cwd"
         )

@@ -74,3 +74,32 @@ async def test_a_list_that_cannot_be_is_refused_with_what_can(agent: Agent, sess
     assert refused["error"]["field"] == "cursor"
     refused = await agent.refused("command_list", state="done")
     assert refused["error"]["candidates"] == ["queued", "starting", "running", "finished"]
+
+
+async def test_a_wait_ends_at_what_it_names_and_says_why(agent: Agent, session: str) -> None:
+    begun = await agent.call("command_run", session_id=session, command=GATED, wait_seconds=0)
+    wait = {"command_id": begun["command_id"], "wait_seconds": 20}
+    found = await agent.call("command_wait", **wait, until="begun")
+    assert found["state"] == "running"
+    assert found["until"] == {"by": "match", "offset": 0, "text": "begun"}
+
+    none = await agent.call("command_wait", **{**wait, "wait_seconds": 0}, until="never")
+    assert (none["state"], none["until"]["by"]) == ("running", "limit")
+    assert none["next"]["arguments"]["until"] == "never"
+
+    await agent.call("command_run", session_id=session, command="touch go", parallel=True)
+    on = await agent.call("command_wait", **wait, until="re:^went o[n]$", since=6)
+    assert on["until"] == {"by": "match", "offset": 6, "text": "went on"}
+    end = await agent.call("command_wait", **wait, until="never")
+    assert (end["state"], end["until"]["by"]) == ("finished", "end")
+
+
+async def test_what_cannot_be_waited_for_is_refused(agent: Agent, session: str) -> None:
+    ran = await agent.call("command_run", session_id=session, command="echo failure")
+    refused = await agent.refused("command_wait", command_id=ran["command_id"], until="failure")
+    assert refused["error"]["field"] == "until"
+    assert (await agent.follow(refused))["until"]["by"] == "match"
+    refused = await agent.refused("command_wait", command_id=ran["command_id"], until="re:(")
+    assert "no RE2 pattern" in refused["error"]["message"]
+    refused = await agent.refused("command_wait", command_id=ran["command_id"], wait_seconds="nan")
+    assert refused["error"]["field"] == "wait_seconds"
