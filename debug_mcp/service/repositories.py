@@ -9,7 +9,7 @@ from datetime import datetime
 import anyio
 
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
-from debug_mcp.errors import Busy, Conflict, InvalidInput, NotFound, ToolFailed
+from debug_mcp.errors import Busy, Conflict, InvalidInput, NotFound, PermissionDenied, ToolFailed
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.repositories import (
     RepositoriesView,
@@ -114,7 +114,7 @@ class RepositoryService:
         if args.name is not None:
             wanted = await self.named(principal, args.name)
             return RepositoriesView(repositories=(await self._view(wanted, principal),))
-        known = await self._store.all()
+        known = await self._reached(principal)
         rows = tuple(row(repository, principal) for repository in known[:REPOSITORIES_SHOWN])
         return RepositoriesView(repositories=rows, more=max(len(known) - len(rows), 0) or None)
 
@@ -126,11 +126,11 @@ class RepositoryService:
         """
         principal.require(Scope.REPOSITORY_READ)
         repository = await self._store.named(name)
-        if repository is None:
+        if repository is None or not principal.reaches(name):
             raise NotFound(
                 f"no repository {name!r}; a URL or an absolute path registers one",
                 field=field,
-                candidates=[known.name for known in await self._store.all()],
+                candidates=[known.name for known in await self._reached(principal)],
             )
         return repository
 
@@ -143,7 +143,7 @@ class RepositoryService:
         """
         principal.require(Scope.REPOSITORY_READ)
         if wanted is None:
-            known = await self._store.all()
+            known = await self._reached(principal)
             if len(known) == 1:
                 return known[0]
             raise InvalidInput(
@@ -262,6 +262,10 @@ class RepositoryService:
     async def _connection(self, repository: Repository, principal: Principal) -> Connection:
         return await self._connections.to(registered(repository.url), principal)
 
+    async def _reached(self, principal: Principal) -> list[Repository]:
+        """Return every repository that the principal's token names, or all when it names none."""
+        return [known for known in await self._store.all() if principal.reaches(known.name)]
+
     async def _register(
         self, principal: Principal, url: str, name: str | None, field: str
     ) -> Repository:
@@ -274,7 +278,9 @@ class RepositoryService:
         known = await self._store.all()
         for repository in known:
             if repository.name == (name or repository.name) and upstream.same(repository.url):
+                _check_reach(principal, repository.name)
                 return repository
+        _check_reach(principal, name or upstream.name)
         wanted = Repository(
             id="",
             name=name or upstream.name,
@@ -297,6 +303,19 @@ class RepositoryService:
                 next_call={"tool": "repository_init", "arguments": {"url": url, "name": free}},
             )
         return stored
+
+
+def _check_reach(principal: Principal, name: str) -> None:
+    """Do nothing when the principal may use the repository of a name.
+
+    Raises:
+        PermissionDenied: Its token is for others; they are the candidates.
+    """
+    if not principal.reaches(name):
+        raise PermissionDenied(
+            f"your token does not reach the repository {name!r}",
+            candidates=sorted(principal.repositories or ()),
+        )
 
 
 def _numbered(name: str) -> Iterator[str]:

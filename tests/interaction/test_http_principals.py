@@ -190,3 +190,32 @@ async def test_a_missing_scope_is_told_as_the_contract_says(
         assert refused["error"]["code"] == "permission_denied"
         assert "session:write" in refused["error"]["message"]
         assert await agent.call("server_info")
+
+
+async def test_a_token_for_some_repositories_reaches_no_other(
+    url: str, services: Services, tmp_path: Path
+) -> None:
+    other = Upstream(tmp_path / "other")
+    other.commit("Begin", {"README": "other"})
+    await services.repositories.init(LOCAL, RepositoryInit(url=str(other.path), name="other"))
+    token = await secret(services, "limited", repositories=["app"])
+    async with http_client(url, token) as client:
+        agent = Agent(client)
+        listed = await agent.call("repository_list")
+        assert [row["repository"] for row in listed["repositories"]] == ["app"]
+        refused = await agent.refused("session_create", repository="other")
+        assert (refused["error"]["code"], refused["error"]["candidates"]) == ("not_found", ["app"])
+        assert (await agent.call("session_create"))["repository"] == "app"
+        refused = await agent.refused("repository_init", url="https://example.org/new.git")
+        assert refused["error"]["code"] == "permission_denied"
+
+
+async def test_a_path_of_the_servers_machine_cannot_be_named(
+    url: str, services: Services, upstream: Upstream
+) -> None:
+    async with http_client(url, await secret(services, "ada")) as client:
+        for named in (str(upstream.path), f"file://{upstream.path}"):
+            refused = await Agent(client).refused("repository_init", url=named, name="mine")
+            assert refused["error"]["code"] == "invalid_input"
+            refused = await Agent(client).refused("session_create", repository=named)
+            assert refused["error"]["code"] == "invalid_input"
