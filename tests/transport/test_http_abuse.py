@@ -39,6 +39,7 @@ def settings(tmp_path: Path) -> Settings:
         http_request_seconds=0.5,
         http_failures=3,
         http_requests_burst=50,
+        http_requests_per_second=0.5,  # slow, so that a slow machine sees it too
         http_connections=30,
         http_allowed_hosts=["debug.example.org"],
         http_allowed_origins=["https://app.example.org"],
@@ -279,5 +280,6 @@ async def test_a_caller_beyond_its_rate_is_told_when_to_come_back(url: str, toke
     answers = [await raw.send(url, sent) for _ in range(80)]
     late = [answer for answer in answers if answer.status == 429]
     assert late
-    assert late[0].headers["retry-after"] == "1"
-    assert json.loads(late[0].body)["error"]["retry_after_seconds"] == 1
+    seconds = json.loads(late[0].body)["error"]["retry_after_seconds"]
+    assert 1 <= seconds <= 2
+    assert late[0].headers["retry-after"] == str(seconds)
