@@ -76,6 +76,8 @@ class RepositoryService:
         self._clones = clones
         self._freshness = freshness
         self._connections = connections
+        # Whether the files of a commit are kept by LFS never changes.
+        self._lfs: dict[str, bool] = {}
 
     async def init(
         self, principal: Principal, args: RepositoryInit, report: Report = silent
@@ -189,7 +191,9 @@ class RepositoryService:
         commit = await self._resolve(repository, connection, wanted)
         if hint is not None:
             hint = f"{hint}; the session starts from the mirror as it was"
-        if await self.mirror(repository).has_lfs(commit):
+        if commit not in self._lfs:
+            self._lfs[commit] = await self.mirror(repository).has_lfs(commit)
+        if self._lfs[commit]:
             hint = f"{hint}; {_LFS}" if hint else _LFS
         repository = await self._store.get(repository.id)
         head = repository.head_ref

@@ -117,14 +117,13 @@ class Trees:
 
     async def _identity(self, repository: Repository) -> Identity:
         """Return who the person is in their repository; commits are made in their name."""
-
-        async def setting(name: str, default: str) -> str:
-            there = ("-C", repository.url) if repository.url.startswith("/") else ()
-            call = GitCall((*there, "config", "--get", name))
-            found = await self._confinement.host_git(call)
-            return found.output.decode("utf-8", "replace").strip() or default
-
+        there = ("-C", repository.url) if repository.url.startswith("/") else ()
+        asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
+        found = await self._confinement.host_git(GitCall((*there, *asked)))
+        entries = found.output.decode("utf-8", "replace").split("\0")
+        # What is nearer to the repository comes later.
+        settings = {key: value.strip() for key, _, value in (e.partition("\n") for e in entries)}
         return Identity(
-            await setting("user.name", "debug-mcp"),
-            await setting("user.email", "debug-mcp@localhost"),
+            settings.get("user.name") or "debug-mcp",
+            settings.get("user.email") or "debug-mcp@localhost",
         )

@@ -87,20 +87,24 @@ class Mirror:
 
     async def head(self) -> UpstreamHead | None:
         """Return where the upstream's HEAD stood at the last fetch; None when it has no commit."""
-        found = await self._run(
-            self._call(
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                f"{UPSTREAM_HEAD}^{{commit}}",
+        # Asked several times by each session: a ref that is a file needs no process to be read.
+        commit = (_read(self.path / UPSTREAM_HEAD) or "").strip()
+        if not FULL_COMMIT.fullmatch(commit):
+            found = await self._run(
+                self._call(
+                    "rev-parse",
+                    "--verify",
+                    "--quiet",
+                    "--end-of-options",
+                    f"{UPSTREAM_HEAD}^{{commit}}",
+                )
             )
-        )
-        if found.exit_code != 0:
-            return None
+            if found.exit_code != 0:
+                return None
+            commit = parse_commit(found.output)
         ref = (self.path / "HEAD").read_text().strip()
         name = ref.removeprefix(_SYMREF) if ref.startswith(_SYMREF) else "HEAD"
-        return UpstreamHead(name, parse_commit(found.output))
+        return UpstreamHead(name, commit)
 
     async def fetch(
         self, connection: Connection, run: Run, depth: int | None = None
