@@ -74,6 +74,8 @@ class Bench:
             for number in range(files)
         }
         upstream.commit("Add everything", generated or CALCULATOR)
+        upstream.git("tag", "before")
+        upstream.commit("Change some", dict.fromkeys([*list(generated)[:50], "more.py"], ""))
         return str(upstream.path)
 
     def session(self, client: Client, repository: str) -> str:
