@@ -44,6 +44,7 @@ from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
+from debug_mcp.store.tasks import Tasks
 from debug_mcp.store.tokens import Tokens
 
 _README = """\
@@ -119,6 +120,7 @@ class _Ground:
         self.tokens = Tokens(database)
         self.confinement = Confinement(settings, layout, tasks)
         self.choices = Choices(database)
+        self.task_rows = Tasks(database)
         self.files = Files(layout.artifacts)
         self.pool = Pool(self.repositories, self.confinement, settings, layout, instance, tasks)
 
@@ -158,8 +160,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         on.confinement,
         on.layout,
     )
-    watching = Watching(on.artifacts, scheduler, on.tasks)
-    scheduler.at_each_collection(watching.artifacts_kept)
+    watching = _watching(on, scheduler)
     artifacts = ArtifactService(
         on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
     )
@@ -192,11 +193,17 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         tokens=TokenService(on.tokens),
         watching=watching,
         choices=ChoiceService(on.choices),
+        tasks=on.task_rows,
     )
-    recovery = Recovery(
+    return services, Recovery(
         on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
     )
-    return services, recovery
+
+
+def _watching(on: _Ground, scheduler: Scheduler) -> Watching:
+    watching = Watching(on.artifacts, scheduler, on.tasks)
+    scheduler.at_each_collection(watching.artifacts_kept)
+    return watching
 
 
 def _make_folders(layout: Layout) -> None:

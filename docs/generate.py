@@ -126,6 +126,7 @@ def _cell(text: str) -> str:
 
 
 def _resources() -> list[str]:
+    from debug_mcp.interfaces import prompts
     from debug_mcp.interfaces.resources import READ_LIMIT_BYTES, TEMPLATES
 
     rows = [
@@ -135,6 +136,14 @@ def _resources() -> list[str]:
     return [
         "| URI | |\n| --- | --- |\n" + "".join(rows),
         _READS.format(limit=READ_LIMIT_BYTES // 1024),
+        "# Prompts\n",
+        "| prompt | arguments, all optional | |\n| --- | --- | --- |\n"
+        + "".join(
+            f"| `{template.prompt.name}` | "
+            f"{', '.join(f'`{argument.name}`' for argument in template.prompt.arguments or ())} | "
+            f"{_cell(template.prompt.description or '')} |\n"
+            for template in prompts.TEMPLATES
+        ),
     ]
 
 

@@ -32,6 +32,7 @@ from debug_mcp.auth.principal import Principal
 from debug_mcp.interfaces import completion, prompts, resources
 from debug_mcp.interfaces.faults import explain
 from debug_mcp.interfaces.subscriptions import Subscriptions
+from debug_mcp.interfaces.tasks import CommandTasks
 from debug_mcp.interfaces.tools import Tools
 from debug_mcp.operations.catalogue import CORE
 from debug_mcp.operations.registry import Call
@@ -61,7 +62,9 @@ class McpServer(Server[object]):
     ) -> InitializationOptions:
         """Return what legacy clients are told: the list of resources may change."""
         options = notification_options or NotificationOptions(resources_changed=True)
-        return super().create_initialization_options(options, experimental_capabilities, extensions)
+        return super().create_initialization_options(
+            options, experimental_capabilities, extensions or {}
+        )
 
 
 def build_server(services: Services, principal_of: Callable[[], Principal]) -> McpServer:
@@ -118,6 +121,7 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
         get_tool_input_schema=tools.schema,
     )
     server.subscriptions = subscriptions
+    CommandTasks(call_tool, tools, calling).serve(server)
     server.add_notification_handler(
         "notifications/initialized", NotificationParams, subscriptions.initialized
     )

@@ -14,6 +14,7 @@ from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.watching import Watching
+from debug_mcp.store.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,4 @@ class Services:
     tokens: TokenService
     watching: Watching
     choices: ChoiceService
+    tasks: Tasks

@@ -58,6 +58,12 @@ INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":
 INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL);
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    command_id TEXT NOT NULL REFERENCES commands (id),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
     operation TEXT NOT NULL,

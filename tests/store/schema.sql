@@ -92,6 +92,12 @@ CREATE TABLE sessions (
     exported_ref TEXT,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    command_id TEXT NOT NULL REFERENCES commands (id),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,

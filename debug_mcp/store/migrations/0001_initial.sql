@@ -109,6 +109,14 @@ CREATE TABLE command_artifacts (
     PRIMARY KEY (command_id, artifact_id)
 ) STRICT, WITHOUT ROWID;
 
+-- What a client of the tasks extension follows: an unguessable name for a command.
+CREATE TABLE tasks (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    command_id TEXT NOT NULL REFERENCES commands (id),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- One row for each key that a caller gave: the same key means the same object again.
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
