@@ -25,6 +25,13 @@ from debug_mcp.errors import InvalidInput
 
 MIB = 1024 * 1024
 
+# Of the person's variables, those that say how git connects and not what it works on.
+CONNECTION_VARIABLES = frozenset({
+    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_PROXY_SSL_CAINFO",
+    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
+})  # fmt: skip
+
 # Where the file is; what a command in a session is told of itself, for a server started there; and
 # the name under which clients keep their token.
 _OTHER_VARIABLES = (
@@ -253,10 +260,11 @@ def user_environment() -> Mapping[str, str]:
 
 
 def forget_git_variables() -> None:
-    """Drop every ``GIT_*`` variable of this process, before anything reads a repository.
+    """Drop every ``GIT_*`` variable that redirects git, before anything reads a repository.
 
     A server that is launched from a git hook inherits ``GIT_DIR`` and its like, which would turn
     every git call of ours to that repository.
     """
     for name in [name for name in os.environ if name.startswith("GIT_")]:
-        del os.environ[name]
+        if name not in CONNECTION_VARIABLES:
+            del os.environ[name]

@@ -75,12 +75,14 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             if not server.lets_in(self.headers["Authorization"]):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
             answer = self._backend(body)
             head, _, content = answer.partition(b"\r\n\r\n")
             fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
             self.send_response(int(fields.pop("Status", "200").split()[0]))
+            fields["Content-Length"] = str(len(content))
             for name, value in fields.items():
                 self.send_header(name, value)
             self.end_headers()

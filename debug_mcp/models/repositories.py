@@ -26,13 +26,6 @@ class RepositoryState(StrEnum):
     REMOVED = "removed"
 
 
-class Submodules(StrEnum):
-    """Which submodules are checked out in a session."""
-
-    NONE = "none"
-    RECURSIVE = "recursive"
-
-
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A stored repository.
@@ -59,7 +52,6 @@ class Repository:
     synced_at: datetime | None = None
     default_ref: str | None = None
     depth: int | None = None
-    submodules: Submodules = Submodules.NONE
     setup: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -89,9 +81,6 @@ class RepositoryInit(Arguments):
     depth: int | None = Field(
         default=None, ge=0, le=1_000_000, description="commits of each branch; default 0: all"
     )
-    submodules: Submodules | None = Field(
-        default=None, description="none (default), or recursive: checked out too"
-    )
     setup: Setup | None = Field(
         default=None, description="shell commands that prepare a session's environment"
     )
@@ -108,7 +97,6 @@ class RepositoryInit(Arguments):
         given: dict[str, Any] = {
             "default_ref": None if self.default_ref == "HEAD" else self.default_ref,
             "depth": self.depth or None,
-            "submodules": self.submodules,
             "setup": tuple(self.setup or ()),
             "artifacts": tuple(self.artifacts or ()),
             "env": dict(self.env or {}),
@@ -144,7 +132,6 @@ class RepositoryView(View):
     error: str | None = None
     default_ref: str | None = None
     depth: int | None = None
-    submodules: Submodules | None = None
     setup: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     env: tuple[str, ...] = ()

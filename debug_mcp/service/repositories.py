@@ -40,10 +40,11 @@ from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, regis
 CLONE_WAIT_SECONDS = 25
 FETCH_WAIT_SECONDS = 20
 REPOSITORIES_SHOWN = 50
-_LFS = (
-    "files that Git LFS keeps are pointers here, and their content is not fetched: .gitattributes "
-    "says which"
+_SUBMODULES = (
+    "submodules are empty folders: `git submodule update --init --recursive` in a command with "
+    "network: true fetches public ones, and what is changed in them is not exported"
 )
+_LFS = "files that Git LFS keeps are pointers here: .gitattributes says which"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class RepositoryService:
         self._freshness = freshness
         self._connections = connections
         # Whether the files of a commit are kept by LFS never changes.
-        self._lfs: dict[str, bool] = {}
+        self._missing: dict[str, tuple[bool, bool]] = {}
 
     async def init(
         self, principal: Principal, args: RepositoryInit, report: Report = silent
@@ -189,12 +190,11 @@ class RepositoryService:
             hint = await self._fetched(repository, connection, new_enough)
         wanted = (repository.default_ref or ref) if ref == "HEAD" else ref
         commit = await self._resolve(repository, connection, wanted)
-        if hint is not None:
-            hint = f"{hint}; the session starts from the mirror as it was"
-        if commit not in self._lfs:
-            self._lfs[commit] = await self.mirror(repository).has_lfs(commit)
-        if self._lfs[commit]:
-            hint = f"{hint}; {_LFS}" if hint else _LFS
+        said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
+        if commit not in self._missing:
+            self._missing[commit] = await self.mirror(repository).missing_parts(commit)
+        submodules, lfs = self._missing[commit]
+        said += [*([_SUBMODULES] if submodules else []), *([_LFS] if lfs else [])]
         repository = await self._store.get(repository.id)
         head = repository.head_ref
         return Start(
@@ -202,7 +202,7 @@ class RepositoryService:
             commit=commit,
             head_ref=None if head == "HEAD" else head,
             synced_at=repository.synced_at,
-            hint=hint,
+            hint="; ".join(said) or None,
         )
 
     async def look(self) -> None:

@@ -10,7 +10,6 @@ from debug_mcp.models.repositories import (
     Repository,
     RepositoryState,
     RepositoryView,
-    Submodules,
 )
 from debug_mcp.worktrees.upstreams import registered
 
@@ -32,7 +31,6 @@ def row(repository: Repository, principal: Principal) -> RepositoryView:
         error=repository.error,
         default_ref=repository.default_ref,
         depth=repository.depth,
-        submodules=None if repository.submodules is Submodules.NONE else repository.submodules,
         setup=repository.setup,
         artifacts=repository.artifacts,
         # Their names: a value may be a secret.

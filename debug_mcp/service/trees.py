@@ -17,6 +17,7 @@ from debug_mcp.worktrees import checkouts, patches
 from debug_mcp.worktrees.checkouts import Checkout, Identity
 from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.git import GitCall
+from debug_mcp.worktrees.upstreams import is_local
 
 
 class Trees:
@@ -113,11 +114,13 @@ class Trees:
             refs=await mirror.refs(),
             upstream_head=head_ref,
             identity=await self._identity(repository),
+            origin=None if is_local(repository.url) else repository.url,
         )
 
     async def _identity(self, repository: Repository) -> Identity:
         """Return who the person is in their repository; commits are made in their name."""
-        there = ("-C", repository.url) if repository.url.startswith("/") else ()
+        # A remote repository has no configuration here, nor has one that is gone.
+        there = ("-C", repository.url) if await anyio.Path(repository.url).is_dir() else ()
         asked = ("config", "--null", "--get-regexp", r"^user\.(name|email)$")
         found = await self._confinement.host_git(GitCall((*there, *asked)))
         entries = found.output.decode("utf-8", "replace").split("\0")

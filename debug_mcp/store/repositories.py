@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 import aiosqlite
 
 from debug_mcp.lifecycle import REPOSITORY, sources
-from debug_mcp.models.repositories import Repository, RepositoryState, Submodules
+from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
 
@@ -142,7 +142,6 @@ def _settings(repository: Repository) -> dict[LiteralString, Any]:
     return {
         "default_ref": repository.default_ref,
         "depth": repository.depth,
-        "submodules": repository.submodules,
         "setup": json.dumps(repository.setup),
         "artifacts": json.dumps(repository.artifacts),
         "env": json.dumps(dict(repository.env)),
@@ -162,7 +161,6 @@ def _repository(row: Row) -> Repository:
         synced_at=to_moment(row["synced_at"]),
         default_ref=row["default_ref"],
         depth=row["depth"],
-        submodules=Submodules(row["submodules"]),
         setup=tuple(json.loads(row["setup"])),
         artifacts=tuple(json.loads(row["artifacts"])),
         env=json.loads(row["env"]),

@@ -38,6 +38,8 @@ class Checkout:
     refs: list[tuple[str, str]]
     upstream_head: str | None
     identity: Identity
+    # Where a remote upstream is, for a command that has the network; a path would tell too much.
+    origin: str | None = None
 
 
 def lay_out(checkout: Checkout) -> None:
@@ -59,7 +61,7 @@ def lay_out(checkout: Checkout) -> None:
         origin.mkdir(parents=True)
         (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{checkout.upstream_head}\n")
     (folder / "info/exclude").write_text("".join(f"{line}\n" for line in _EXCLUDED))
-    (folder / "config").write_text(_config(checkout.identity))
+    (folder / "config").write_text(_config(checkout.identity, checkout.origin))
     shallow = checkout.objects.parent / "shallow"
     if shallow.exists():
         (folder / "shallow").write_bytes(shallow.read_bytes())
@@ -119,12 +121,13 @@ def _packed_refs(refs: list[tuple[str, str]]) -> bytes:
     return b"".join(b"%b\n" % line for line in lines)
 
 
-def _config(identity: Identity) -> str:
+def _config(identity: Identity, origin: str | None) -> str:
+    url = "" if origin is None else f"\turl = {_quoted(origin)}\n"
     return (
         "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
         "\tlogallrefupdates = true\n"
-        # So that `git switch NAME` finds the upstream's branches; there is nothing to fetch from.
-        '[remote "origin"]\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
+        # So that `git switch NAME` finds the upstream's branches.
+        f'[remote "origin"]\n{url}\tfetch = +refs/heads/*:refs/remotes/origin/*\n'
         f"[user]\n\tname = {_quoted(identity.name)}\n\temail = {_quoted(identity.email)}\n"
     )
 

@@ -97,8 +97,7 @@ def as_service(
     options = [*_protocols("https", "ssh"), ("http.followRedirects", "false")]
     if credential is not None:
         helper = (sys.executable, "-I", credential_helper.__file__, str(config))
-        options.append((f"credential.https://{upstream.host}.helper", f"!{shlex.join(helper)}"))
-        options.append(("credential.useHttpPath", "false"))
+        options.append(("credential.helper", f"!{shlex.join(helper)}"))
         if credential.ca_file is not None:
             options.append(("http.sslCAInfo", str(credential.ca_file)))
         if credential.known_hosts is not None:

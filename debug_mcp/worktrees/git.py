@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from debug_mcp.config import CONNECTION_VARIABLES
 from debug_mcp.errors import InvalidInput, ToolFailed
 from debug_mcp.worktrees.upstreams import without_credentials
 
@@ -78,12 +79,6 @@ _REF = re.compile(
     r"(?!.*(?:\.\.|@\{|//|/\.|\.lock(?:/|$)|[/.]$))"
     rf"[^\x00-\x20\x7f-\xa0~^:?*\[\\\u2028\u2029]{{1,{REF_CHARACTERS}}}"
 )
-# Of the person's variables, those that say how git connects and not what it works on.
-CONNECTION_VARIABLES = frozenset({
-    "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
-    "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY", "GIT_PROXY_SSL_CAINFO",
-    "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
-})  # fmt: skip
 _SHOWN = 80
 FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 

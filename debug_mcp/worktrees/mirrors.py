@@ -163,10 +163,19 @@ class Mirror:
             return [f"--depth={depth}"]
         return ["--unshallow"] if (self.path / "shallow").exists() else []
 
-    async def has_lfs(self, commit: str) -> bool:
-        """Return whether files of a commit are kept by Git LFS: its tree has pointers to them."""
-        look = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs", commit, "--")
-        return (await self._run(self._call(*look, ".gitattributes"))).exit_code == 0
+    async def missing_parts(self, commit: str) -> tuple[bool, bool]:
+        """Return whether a commit has submodules, and files that Git LFS keeps.
+
+        Neither comes with a clone: the tree has empty folders, and pointers.
+        """
+        names = (".gitmodules", ".gitattributes")
+        listed = await self._git("ls-tree", "--name-only", "-z", commit, "--", *names)
+        present = listed.decode().split("\0")
+        lfs = False
+        if ".gitattributes" in present:
+            look = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs", commit, "--")
+            lfs = (await self._run(self._call(*look, ".gitattributes"))).exit_code == 0
+        return ".gitmodules" in present, lfs
 
     async def branches(self) -> list[str]:
         """Return the names of the upstream's branches, sorted, as they can be shown."""

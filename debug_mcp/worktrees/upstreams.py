@@ -52,14 +52,19 @@ class Upstream:
         if not self.is_local:
             return _bare(url) == _bare(self.url)
         try:
-            return url == self.url or (url.startswith("/") and Path(url).samefile(self.url))
+            return url == self.url or (is_local(url) and Path(url).samefile(self.url))
         except OSError:
             return False
 
 
+def is_local(url: str) -> bool:
+    """Return whether a registered URL is a folder of this machine."""
+    return url.startswith("/")
+
+
 def registered(url: str) -> Upstream:
     """Return the upstream that a registered URL names; it has been parsed before."""
-    if url.startswith("/"):
+    if is_local(url):
         return Upstream(url, "file")
     return parse_upstream(url, "url", local=False)
 

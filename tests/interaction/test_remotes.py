@@ -1,18 +1,24 @@
 """Repositories behind http and ssh: cloned behind the call, followed, logged in to."""
 
+import contextlib
 import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
 
-from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.app import open_services
+from debug_mcp.auth.principal import Principal, Scope
+from debug_mcp.config import IsolationPolicy, Settings, load
+from debug_mcp.interfaces.server import build_server
 from debug_mcp.runner.supervisor import read_fields
 from tests.clients import WAYS, Agent, connect, run
 from tests.files import appears
@@ -351,3 +357,88 @@ async def test_a_rewritten_and_a_removed_upstream_leave_open_sessions_alone(
         assert output.startswith("Add a calculator\n")
         exported = await agent.call("session_close", session_id=session)
         assert exported["exported"]["files"] == ["work"]
+
+
+@plain
+async def test_submodules_and_lfs_are_said_to_be_missing_and_relative_ones_can_be_fetched(
+    settings: Settings, upstream: Upstream, host: GitServer, tmp_path: Path
+) -> None:
+    part = Upstream(tmp_path / "part")
+    part.commit("Part", {"part.txt": "part\n"})
+    allowed = ("-c", "protocol.file.allow=always")
+    upstream.git(*allowed, "submodule", "--quiet", "add", str(part.path), "part")
+    upstream.git("config", "-f", ".gitmodules", "submodule.part.url", "../part")
+    upstream.commit("With a part", {".gitattributes": "*.bin filter=lfs\n"})
+    async with connect("memory-modern", settings) as agent:
+        view = await agent.call("session_create", repository=f"{host.url}/calculator")
+        assert "submodules are empty folders" in view["hint"]
+        assert "Git LFS" in view["hint"]
+        fetched = await agent.call(
+            "command_run",
+            session_id=view["session_id"],
+            command="ls part; git submodule update --init --recursive -q && cat part/part.txt",
+            network=True,
+        )
+        assert fetched["output"]["text"] == "part\n"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of this machine, and its key, that nobody trusts."""
+    file = tmp_path / "host.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", str(tmp_path / "key.pem"), "-out", str(file)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
+    return file
+
+
+OTHER = Principal("other", frozenset(Scope))
+
+
+async def test_others_log_in_with_what_the_operator_wrote_and_never_as_the_person(
+    upstream: Upstream,
+    certificate: Path,
+    gitconfig: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tmp_path / "config.toml"
+    monkeypatch.setenv("DEBUG_MCP_CONFIG", str(config))
+    # The person could log in; that is nothing to others.
+    with gitconfig.open("a") as file:
+        helper = "!f() { echo username=ada; echo password=hunter2; }; f"
+        file.write(f'[credential]\n\thelper = "{helper}"\n[http]\n\tsslCAInfo = {certificate}\n')
+    entry = f'[credentials."127.0.0.1"]\nca_file = "{certificate}"\n'
+    with GitServer(upstream.path.parent, certificate).serving() as host:
+        host.password = "hunter2"
+        url = f"{host.url}/calculator"
+        for written, expected in (
+            ("", "an address of the server's own network"),
+            (entry, "profile service"),
+            (f'{entry}token = "wrong"\n', 'token in [credentials."127.0.0.1"]'),
+        ):
+            config.write_text(written)
+            async with other_agent(tmp_path) as agent:
+                refused = await agent.refused("repository_init", url=url)
+            assert expected in refused["error"]["message"]
+        config.write_text(f'{entry}token = "hunter2"\n')
+        async with other_agent(tmp_path) as agent:
+            view = await agent.call("session_create", repository=url)
+            assert "calculator.py" in await run(agent, view["session_id"], "ls")
+            assert view["commit"] == upstream.git("rev-parse", "HEAD")
+    kept = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
+@contextlib.asynccontextmanager
+async def other_agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    settings = load(data_dir=tmp_path / "data", isolation=IsolationPolicy.NONE)
+    async with (
+        open_services(settings) as services,
+        Client(build_server(services, lambda: OTHER)) as client,
+    ):
+        yield Agent(client)

@@ -12,7 +12,6 @@ from mcp import Client
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.interfaces.server import build_server
-from debug_mcp.models.repositories import Submodules
 from debug_mcp.service.services import Services
 from tests.clients import WAYS, Agent, connect, run
 from tests.upstream import Upstream
@@ -39,7 +38,7 @@ async def test_settings_stay_with_a_repository_until_they_are_given_again(
         async def init(**settings: Any) -> None:
             await agent.call("repository_init", url=str(upstream.path), **settings)
 
-        await init(setup="make deps", artifacts="build/*.xml", env={"N": 1}, submodules="recursive")
+        await init(setup="make deps", artifacts="build/*.xml", env={"N": 1})
         await init(setup=["one", "two"], default_ref="main", depth="2")
         await init()
     stored = await services.repositories.find(LOCAL, "calculator")
@@ -47,7 +46,6 @@ async def test_settings_stay_with_a_repository_until_they_are_given_again(
     assert stored.artifacts == ("build/*.xml",)
     assert stored.env == {"N": "1"}
     assert (stored.default_ref, stored.depth) == ("main", 2)
-    assert stored.submodules is Submodules.RECURSIVE
 
 
 @ways

@@ -86,13 +86,12 @@ CREATE TABLE repositories (
     synced_at INTEGER,
     default_ref TEXT,
     depth INTEGER CHECK (depth > 0),
-    submodules TEXT NOT NULL DEFAULT 'none' CHECK (submodules IN ('none', 'recursive')),
     setup TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(setup)),
     artifacts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(artifacts)),
     env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
     CHECK (state <> 'failed' OR error IS NOT NULL)
 ) STRICT;
-INSERT INTO "repositories" VALUES('r_2222','calculator','/home/ada/calculator','ready',1767355200000000,'main','1111111111111111111111111111111111111111',NULL,1767355200500000,NULL,NULL,'none','[]','[]','{}');
+INSERT INTO "repositories" VALUES('r_2222','calculator','/home/ada/calculator','ready',1767355200000000,'main','1111111111111111111111111111111111111111',NULL,1767355200500000,NULL,NULL,'[]','[]','{}');
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY,
     repository_id TEXT NOT NULL REFERENCES repositories (id),

@@ -71,7 +71,6 @@ CREATE TABLE repositories (
     synced_at INTEGER,
     default_ref TEXT,
     depth INTEGER CHECK (depth > 0),
-    submodules TEXT NOT NULL DEFAULT 'none' CHECK (submodules IN ('none', 'recursive')),
     setup TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(setup)),
     artifacts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(artifacts)),
     env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),

@@ -50,7 +50,6 @@ IMPOSSIBLE = [
     ("repositories", {"state": "lost"}),
     ("repositories", {"state": "failed"}),
     ("repositories", {"depth": 0}),
-    ("repositories", {"submodules": "some"}),
     ("repositories", {"env": "{"}),
     ("sessions", {"state": "closed"}),
     ("sessions", {"closed_why": "not closed"}),

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from debug_mcp.models.repositories import RepositoryState, Submodules
+from debug_mcp.models.repositories import RepositoryState
 from tests.store.ledger import BASE, MIDDAY, Ledger
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,6 @@ async def test_settings_are_stored_with_it_and_changed_alone(ledger: Ledger) -> 
     settings: dict[str, Any] = {
         "default_ref": "trunk",
         "depth": 5,
-        "submodules": Submodules.RECURSIVE,
         "setup": ("make deps", "pip install -e ."),
         "artifacts": ("build/**/*.xml",),
         "env": {"MODE": "test"},
