@@ -77,7 +77,7 @@ class RepositoryService:
         self._clones = clones
         self._freshness = freshness
         self._connections = connections
-        # Whether the files of a commit are kept by LFS never changes.
+        # What a clone does not bring of a commit never changes.
         self._missing: dict[str, tuple[bool, bool]] = {}
 
     async def init(
