@@ -40,7 +40,7 @@ from debug_mcp.service.services import Services
 
 INSTRUCTIONS = """\
 A place to build, test and debug a git repository, apart from the person's checkout.
-session_create (repository: an absolute path) opens a private working tree; command_run runs
+session_create (repository: a URL or absolute path) opens a private working tree; command_run runs
 programs in it; command_wait follows a long one; artifact_list keeps files; session_export turns
 the work into a branch and says how the person fetches it; session_close ends it, saving first.
 Ids keep working after lost connections and restarts. An answer's `next` is the call to send next.\

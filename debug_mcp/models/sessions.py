@@ -61,7 +61,7 @@ class SessionCreate(Arguments):
     repository: str | None = Field(
         default=None,
         max_length=4096,
-        description="name, or a path (registered on the way); optional when there is only one",
+        description="name, URL or path (registered on the way); optional when there is only one",
     )
     ref: str = Field(
         default="HEAD",

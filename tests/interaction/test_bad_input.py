@@ -172,7 +172,7 @@ async def test_a_patch_that_does_not_apply_names_the_place_and_leaves_nothing(
         "session_create", patch=FIX.replace("a - b", "a * b"), idempotency_key="k"
     )
     assert refused["error"]["code"] == "conflict"
-    assert (refused["error"]["file"], refused["error"]["line"]) == ("calculator.py", 1)
+    assert (refused["error"]["file"], refused["error"]["line"]) == ("calculator.py", 2)
     assert [path.name for path in (settings.data_dir / "sessions").iterdir()] == [session]
     # The key is free for the call that puts it right.
     assert (await agent.call("session_create", patch=FIX, idempotency_key="k"))["patch"]
