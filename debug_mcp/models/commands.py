@@ -11,6 +11,7 @@ from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import CollectedView, Globs
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
 from debug_mcp.models.outputs import CommandId, OutputView
+from debug_mcp.models.results import ResultsView
 from debug_mcp.models.sessions import SessionId
 
 # `bash -c` fails at 128 KiB, the kernel's limit for one argument.
@@ -89,6 +90,7 @@ class CommandRun(Arguments):
     artifacts: Globs = Field(
         default=[], description="globs of files to keep at its end, besides the repository's"
     )
+    report: bool = Field(default=True, description="false: no plugin in pytest, no `tests`")
     idempotency_key: IdempotencyKey = None
 
 
@@ -194,6 +196,7 @@ class CommandView(View):
     queue: QueueView | None = None
     until: UntilView | None = None
     limit: Limit | None = None
+    tests: ResultsView | None = None
     output: OutputView | None = None
     artifacts: tuple[CollectedView, ...] = ()
     more_artifacts: int | None = None

@@ -50,6 +50,7 @@ class ResultsView(View):
     collection_errors: int | None = None
     seconds: Seconds | None = None
     current: str | None = None
+    current_seconds: Seconds | None = None
     failures: tuple[FailureGroup, ...] = ()
     more_groups: int | None = None
     slowest: tuple[SlowTest, ...] = ()

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from debug_mcp.runner.plain import plain
@@ -16,6 +16,7 @@ from debug_mcp.runner.plain import plain
 _PARTIAL = 3
 # How much more than is shown we look at, for the sake of escape codes and progress bars.
 _SPREAD = 16
+LINE_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,21 @@ def tail(path: Path, length: int, *, growing: bool = False) -> Page:
     """Return the last bytes; ``growing`` as in ``read``."""
     total = size(path)
     return read(path, max(total - length, 0), length, growing=growing)
+
+
+def last_line(path: Path) -> Page:
+    """Return the last line that is not empty, at most its last ``LINE_BYTES``."""
+    total = size(path)
+    start = max(total - LINE_BYTES, 0)
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(total - start)
+    except FileNotFoundError:
+        return Page("", 0, 0, 0)
+    start += data.rstrip().rfind(b"\n") + 1
+    page = read(path, start, total - start)
+    return replace(page, omitted=(0, page.start) if page.start else None)
 
 
 def read(path: Path, offset: int, length: int, *, growing: bool = False) -> Page:

@@ -86,6 +86,23 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
+class Bind:
+    """A folder of the host that one command sees at a place of its own, beside its session's.
+
+    ``target`` is below /run, where nothing of the host's is.
+    """
+
+    source: Path
+    target: str
+    writable: bool = False
+
+    @property
+    def options(self) -> tuple[str, str, str]:
+        """The options of bubblewrap for it."""
+        return "--bind" if self.writable else "--ro-bind", str(self.source), self.target
+
+
+@dataclass(frozen=True, slots=True)
 class Confined:
     """A program ready to start: the arguments, environment and folder that go to the kernel.
 
@@ -205,6 +222,10 @@ class Sandbox:
         """Return the tree's root as a command sees it."""
         return WORKSPACE if self.boundary.bwrap else str(folders.tree)
 
+    def seen(self, bind: Bind) -> str:
+        """Return a bound folder as the command sees it."""
+        return bind.target if self.boundary.bwrap else str(bind.source)
+
     def confine(
         self,
         folders: Folders,
@@ -216,6 +237,7 @@ class Sandbox:
         entering: tuple[str, ...] = (),
         readable: Sequence[Path] = (),
         scripts: Path | None = None,
+        binds: Sequence[Bind] = (),
         supervised: bool = True,
     ) -> Confined:
         """Return what to start so that ``arguments`` run in the session's view.
@@ -230,6 +252,7 @@ class Sandbox:
                 without ``network``, the program has a network of its own.
             readable: Further files and folders that it may read.
             scripts: A folder of programs that it finds at ``SCRIPTS``.
+            binds: Further folders that the program sees.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
         """
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
@@ -248,6 +271,7 @@ class Sandbox:
             options += ["--ro-bind-try", str(place), str(place)]
         options += [*self._covered(bound), *_borrowed(folders)]
         options += ["--ro-bind", str(scripts), SCRIPTS] if scripts else []
+        options += [option for bind in binds for option in bind.options]
         options += ["--chdir", where]
         # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap.
         for name, value in environment.items():

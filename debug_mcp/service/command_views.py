@@ -21,9 +21,13 @@ from debug_mcp.models.commands import (
     Outcome,
     QueueView,
 )
-from debug_mcp.runner.output import Page, excerpt, last_written
+from debug_mcp.runner.output import Page, excerpt, last_line, last_written
 from debug_mcp.service.command_output import output_view
 from debug_mcp.service.network import lacks_network
+from debug_mcp.service.reports import read_report
+from debug_mcp.service.result_views import current_seconds, results_view
+from debug_mcp.testreports.invocation import runs_only_pytest
+from debug_mcp.testreports.model import Report
 
 FINISHED_BYTES = 6000
 RUNNING_BYTES = 1500
@@ -41,6 +45,8 @@ _FORBIDDEN = (
 )
 _LONGER = 3
 _QUIET_SECONDS = 5
+# One test that took this much of the whole time does not look like progress.
+_STUCK_SHARE = 0.5
 
 
 def command_view(
@@ -61,6 +67,10 @@ def command_view(
     page: Page | None = excerpt(path, limit, since, growing=running)
     if command.outcome is Outcome.SPAWN_FAILED:
         page = None  # nothing of it is the command's
+    report = read_report(directory)
+    told = not since and _told_by_tests(command, report)
+    if told:
+        page = last_line(path)
     return CommandView(
         command_id=command.id,
         state=command.state,
@@ -72,10 +82,36 @@ def command_view(
         deadline_in_seconds=_deadline(command),
         queue=queue,
         limit=_limit(command),
+        tests=None if report is None else results_view(report, command.ended_at or now()),
         output=None if page is None else output_view(page, running=running),
-        hint=_hint(command, page, last_written(path), queue, network),
-        next=_next(command, page, network, default_wait),
+        hint=_progress_of_tests(command, report)
+        or _hint(command, page, last_written(path), queue, network),
+        next=None if told else _next(command, page, network, default_wait),
     )
+
+
+def _told_by_tests(command: Command, report: Report | None) -> bool:
+    """Return whether the output only repeats what the structured results say."""
+    return (
+        report is not None
+        and report.complete
+        and command.outcome in (Outcome.SUCCEEDED, Outcome.FAILED)
+        and runs_only_pytest(command.request.command)
+    )
+
+
+def _progress_of_tests(command: Command, report: Report | None) -> str | None:
+    """Say how long a run of tests that was ended too early would have taken."""
+    if command.outcome is not Outcome.TIMED_OUT or report is None or not report.collected:
+        return None
+    done, seconds = len(report.tests), command.elapsed_seconds or 0
+    if not done:
+        return None
+    said = f"{done} of {report.collected} tests in {seconds:.0f} s"
+    quiet = current_seconds(report, command.ended_at or now())
+    if quiet is not None and quiet > max(_STUCK_SHARE * seconds, _QUIET_SECONDS):
+        return f"stuck in {report.current} for {quiet:.1f} s; {said}"
+    return f"was progressing: {said}, about {seconds * report.collected / done:.0f} s in all"
 
 
 def _signal(exit_code: int | None) -> str | None:

@@ -14,9 +14,10 @@ from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.environment import command_environment, network_environment
 from debug_mcp.runner.interpreter import make_environment
 from debug_mcp.runner.network import enter_network
-from debug_mcp.runner.sandbox import Boundary, Confined, Folders, Sandbox, choose_boundary
+from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.network import NetworkRules
+from debug_mcp.service.reports import make_folder, reporting
 from debug_mcp.service.toolchains import Toolbox, Tools
 from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
@@ -80,8 +81,13 @@ class Confinement:
         mirror = self._layout.repositories / session.repository_id
         return Folders(root / "tree", root / "home", root / "tmp", mirror / "objects")
 
-    async def program(self, session: WorkSession, command: Command) -> Confined:
+    async def program(self, session: WorkSession, command: Command, directory: Path) -> Confined:
         """Return what to start so that a command runs in its session.
+
+        Args:
+            session: The session.
+            command: The command.
+            directory: Where the command's files are kept; its test results too.
 
         Raises:
             ToolFailed: The session's network cannot be made.
@@ -94,24 +100,31 @@ class Confinement:
         request = command.request
         inherited = user_environment() if request.network else {}
         passed, certificates = network_environment(inherited, self._settings.pass_variables)
+        environment = command_environment(
+            home=sandbox.home(folders),
+            temporary=sandbox.temporary(folders),
+            path=tools.toolchains.path,
+            scripts=sandbox.scripts(tools.scripts),
+            session_id=session.id,
+            command_id=command.id,
+            extra={**tools.toolchains.variables, **passed, **request.env},
+        )
+        binds: tuple[Bind, ...] = ()
+        if request.report:
+            binds = reports, plugin = make_folder(directory)
+            seen = sandbox.seen(reports), sandbox.seen(plugin), sandbox.workspace(folders)
+            environment = reporting(*seen, environment)
         asked = request.command
         return sandbox.confine(
             folders,
             [tools.toolchains.shell, "-c", asked] if isinstance(asked, str) else asked,
-            environment=command_environment(
-                home=sandbox.home(folders),
-                temporary=sandbox.temporary(folders),
-                path=tools.toolchains.path,
-                scripts=sandbox.scripts(tools.scripts),
-                session_id=session.id,
-                command_id=command.id,
-                extra={**tools.toolchains.variables, **passed, **request.env},
-            ),
+            environment=environment,
             cwd=request.cwd,
             network=request.network,
             entering=() if request.network else await self._entering(session, sandbox.boundary),
             readable=certificates,
             scripts=tools.scripts,
+            binds=binds,
         )
 
     async def _furnish(self, session: WorkSession, tools: Tools) -> None:

@@ -1,6 +1,7 @@
 """What a caller is shown of test results: counts, then failures grouped by cause."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import islice
 
 from debug_mcp.models.results import FailureGroup, ResultsView, SlowTest
@@ -13,8 +14,12 @@ _SLOW_SECONDS = 1.0
 _SLOWEST = 3
 
 
-def results_view(report: Report) -> ResultsView:
+def results_view(report: Report, ended_at: datetime) -> ResultsView:
     """Return the view of a report, at most about 6,000 characters.
+
+    Args:
+        report: What the tests said.
+        ended_at: When the command ended, or now.
 
     Failures with one place and one type of exception have one cause more often than not: on a
     real suite four failures of two causes repeated 64 % of their text.
@@ -37,10 +42,17 @@ def results_view(report: Report) -> ResultsView:
         collection_errors=len(report.uncollected) or None,
         seconds=sum(result.seconds for result in report.tests.values()),
         current=report.current,
+        current_seconds=current_seconds(report, ended_at),
         failures=shown,
         more_groups=len(groups) - len(shown) or None,
         slowest=_slowest(report),
     )
+
+
+def current_seconds(report: Report, ended_at: datetime) -> float | None:
+    """Return for how long the test had been running that was running at the end."""
+    began = report.current_since
+    return None if began is None else max((ended_at - began).total_seconds(), 0)
 
 
 _Failures = dict[str, Failure]

@@ -202,7 +202,7 @@ class Scheduler:
 
     async def _job(self, command: Command) -> Job:
         session = await self._sessions.get(command.session_id)
-        program = await self._confinement.program(session, command)
+        program = await self._confinement.program(session, command, self.directory(command))
         request = command.request
         return Job(
             program,

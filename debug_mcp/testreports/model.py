@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -68,7 +69,8 @@ class Report:
 
     ``tests`` by id, relative to the tree's root; the last result of each. ``uncollected`` are the
     files that could not be collected. ``collected`` is how many tests its runs found, where they
-    said so; ``current`` is the test that runs, or ran when its run was killed.
+    said so; ``current`` is the test that runs, or ran when its run was killed; ``current_since`` is
+    when it began, for readers that know.
     """
 
     source: Literal["pytest", "junit"]
@@ -77,6 +79,7 @@ class Report:
     uncollected: Mapping[str, Failure] = field(default_factory=dict)
     collected: int | None = None
     current: str | None = None
+    current_since: datetime | None = None
 
     def count(self, status: Status) -> int:
         """Return how many tests ended so."""

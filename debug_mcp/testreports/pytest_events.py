@@ -30,8 +30,8 @@ _ENDED = frozenset({0, 1, 5})
 class _Run:
     """One run of pytest, as far as its events tell. Ids are relative to ``root`` until the end."""
 
-    tree: str
     root: str = ""
+    tree: str = ""
     process: int = 0
     parents: frozenset[int] = frozenset()
     collected: int = 0
@@ -42,8 +42,8 @@ class _Run:
 
     def take(self, event: Mapping[str, Any]) -> None:
         match event:
-            case {"event": "start", "root": str(root), "process": int(process)}:
-                self.root, self.process = root, process
+            case {"event": "start", "root": str(), "tree": str(), "process": int(process)}:
+                self.root, self.tree, self.process = event["root"], event["tree"], process
             case {"event": "below", "processes": [*parents]}:
                 self.parents = frozenset(parent for parent in parents if isinstance(parent, int))
             case {"event": "collected", "tests": int(tests)}:
@@ -96,14 +96,12 @@ class _Run:
         return self.status in _ENDED and len(self.tests) >= self.collected
 
 
-def read_events(files: Iterable[bytes], tree: str) -> Report | None:
+def read_events(files: Iterable[bytes]) -> Report | None:
     """Fold the files of one command, oldest first; None when no run of pytest left any.
 
-    Args:
-        files: The content of each file; a half-written last line is skipped.
-        tree: The root of the working tree as the tests saw it.
+    A half-written last line is skipped.
     """
-    runs = [run for content in files if (run := _run(content, tree)).root]
+    runs = [run for content in files if (run := _run(content)).root]
     processes = {run.process for run in runs}
     # What a test starts is that test's business, not a result of its own.
     outer = [run for run in runs if not run.parents & processes]
@@ -124,8 +122,8 @@ def read_events(files: Iterable[bytes], tree: str) -> Report | None:
     )
 
 
-def _run(content: bytes, tree: str) -> _Run:
-    run = _Run(tree)
+def _run(content: bytes) -> _Run:
+    run = _Run()
     for event in _events(content):
         run.take(event)
     return run
@@ -143,7 +141,8 @@ def _events(content: bytes) -> Iterator[Mapping[str, Any]]:
 
 def _relative(path: str, tree: str) -> str:
     """Return a path relative to the tree when it is below it."""
-    return os.path.relpath(path, tree) if path == tree or path.startswith(f"{tree}/") else path
+    inside = path == tree or path.startswith(f"{tree}/")
+    return os.path.relpath(path, tree) if tree and inside else path
 
 
 def _number(value: object) -> float:

@@ -1,5 +1,6 @@
 """How test results are shown: counts that add up, failures by cause, cuts that are counted."""
 
+from debug_mcp.models.base import now
 from debug_mcp.service.result_views import results_view
 from debug_mcp.testreports.model import Failure, Report, Result, Status
 
@@ -15,7 +16,7 @@ def test_failures_of_one_cause_are_one_group() -> None:
         "b": failed(9),
         "c": Result(Status.PASSED),
     }
-    view = results_view(Report("pytest", complete=True, tests=tests, collected=4)).compact()
+    view = results_view(Report("pytest", complete=True, tests=tests, collected=4), now()).compact()
     assert view["failures"] == [
         {
             "at": "test_a.py:3",
@@ -33,13 +34,13 @@ def test_failures_of_one_cause_are_one_group() -> None:
 
 def test_another_exception_at_one_place_is_another_group() -> None:
     tests = {"a": failed(3, "KeyError: 'x'"), "b": failed(3, "TypeError: y")}
-    view = results_view(Report("pytest", complete=True, tests=tests))
+    view = results_view(Report("pytest", complete=True, tests=tests), now())
     assert [group.tests for group in view.failures] == [("a",), ("b",)]
 
 
 def test_a_run_that_goes_on_tells_how_far_it_is() -> None:
     report = Report("pytest", False, {"a": Result(Status.PASSED)}, collected=9, current="b")
-    view = results_view(report).compact()
+    view = results_view(report, now()).compact()
     assert (view["complete"], view["done"], view["collected"]) == (False, 1, 9)
     assert view["current"] == "b"
 
@@ -50,7 +51,7 @@ def test_long_lists_and_texts_are_cut_and_counted() -> None:
         for place in range(30)
         for n in range(8)
     }
-    view = results_view(Report("pytest", complete=True, tests=many))
+    view = results_view(Report("pytest", complete=True, tests=many), now())
     assert len(view.failures) == 10
     assert view.more_groups == 20
     first = view.failures[0]
@@ -67,13 +68,13 @@ def test_files_that_cannot_be_collected_and_broken_fixtures_are_failures_too() -
         tests={"a": Result(Status.ERROR, 0, Failure("fixture 'x' not found"))},
         uncollected={"test_b.py": Failure("ModuleNotFoundError: No module named 'b'")},
     )
-    view = results_view(report)
+    view = results_view(report, now())
     assert [group.tests for group in view.failures] == [("test_b.py",), ("a",)]
     assert (view.failed, view.errors, view.collection_errors) == (0, 1, 1)
 
 
 def test_only_slow_tests_are_named_as_slow() -> None:
     tests = {str(n): Result(Status.PASSED, n / 2) for n in range(8)}
-    view = results_view(Report("pytest", complete=True, tests=tests))
+    view = results_view(Report("pytest", complete=True, tests=tests), now())
     assert [test.test for test in view.slowest] == ["7", "6", "5"]
     assert view.seconds == 14

@@ -23,6 +23,7 @@ class Project:
             **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
             "PYTHONPATH": str(injected_folder()),
             "DEBUG_MCP_REPORT": str(reports),
+            "DEBUG_MCP_TREE": str(tree),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
@@ -55,7 +56,7 @@ class Project:
     def read(self) -> Report | None:
         """Read what there is."""
         files = sorted(self.reports.iterdir(), key=lambda file: file.stat().st_mtime_ns)
-        return read_events([file.read_bytes() for file in files], str(self.tree))
+        return read_events(file.read_bytes() for file in files)
 
 
 @pytest.fixture

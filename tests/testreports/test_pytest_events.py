@@ -12,7 +12,7 @@ def lines(*events: object) -> bytes:
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
-START = {"event": "start", "root": "/workspace", "process": 7}
+START = {"event": "start", "root": "/workspace", "tree": "/workspace", "process": 7}
 PASSED = {"event": "result", "id": "a.py::t", "when": "call", "outcome": "passed", "seconds": 1}
 
 
@@ -32,7 +32,7 @@ PASSED = {"event": "result", "id": "a.py::t", "when": "call", "outcome": "passed
     ],
 )
 def test_a_line_without_sense_is_skipped(noise: bytes) -> None:
-    report = read_events([lines(START, PASSED) + noise], "/workspace")
+    report = read_events([lines(START, PASSED) + noise])
     assert report is not None
     assert [str(result.status) for result in report.tests.values()] == ["passed"]
     assert not report.complete
@@ -40,12 +40,12 @@ def test_a_line_without_sense_is_skipped(noise: bytes) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"garbage\n", lines(PASSED)])
 def test_a_file_without_a_start_is_no_run(content: bytes) -> None:
-    assert read_events([content], "/workspace") is None
+    assert read_events([content]) is None
 
 
 def test_seconds_that_make_no_sense_count_as_none() -> None:
     bad = [{**PASSED, "id": str(n), "seconds": s} for n, s in enumerate(("x", None, -1, [2]))]
-    report = read_events([lines(START, *bad)], "/workspace")
+    report = read_events([lines(START, *bad)])
     assert report is not None
     assert [result.seconds for result in report.tests.values()] == [0, 0, 0, 0]
 
@@ -53,7 +53,7 @@ def test_seconds_that_make_no_sense_count_as_none() -> None:
 def test_a_test_that_is_run_again_has_its_last_result() -> None:
     begin = {"event": "begin", "id": "a.py::t"}
     failed = {**PASSED, "outcome": "failed", "failure": {"error": "E"}}
-    report = read_events([lines(START, begin, failed, begin, PASSED)], "/workspace")
+    report = read_events([lines(START, begin, failed, begin, PASSED)])
     assert report is not None
     assert report.tests["a.py::t"].status is Status.PASSED
 
@@ -61,7 +61,7 @@ def test_a_test_that_is_run_again_has_its_last_result() -> None:
 def test_a_failure_outweighs_a_fixture_that_failed_after_it() -> None:
     failed = {**PASSED, "outcome": "failed", "failure": {"error": "first"}}
     late = {**PASSED, "when": "teardown", "outcome": "failed", "failure": {"error": "second"}}
-    report = read_events([lines(START, failed, late)], "/workspace")
+    report = read_events([lines(START, failed, late)])
     assert report is not None
     result = report.tests["a.py::t"]
     assert result.status is Status.FAILED
@@ -73,7 +73,7 @@ def test_a_failure_outweighs_a_fixture_that_failed_after_it() -> None:
 def test_paths_outside_the_tree_stay_as_they_are() -> None:
     failure = {"error": "E", "path": "/workspaces/x.py", "line": 3}
     failed = {**PASSED, "outcome": "failed", "failure": failure}
-    report = read_events([lines(START, failed)], "/workspace")
+    report = read_events([lines(START, failed)])
     assert report is not None
     found = report.tests["a.py::t"].failure
     assert found is not None

@@ -16,7 +16,6 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
-FOLDER = "DEBUG_MCP_REPORT"
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _ERROR_CHARACTERS = 2000
 _CODE_CHARACTERS = 300
@@ -29,7 +28,7 @@ _running: "List[_Reporter]" = []
 
 def pytest_configure(config: Any) -> None:
     """Begin a report, unless this is a worker of xdist or a run inside another one's test."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get("DEBUG_MCP_REPORT")
     if not folder or _running or hasattr(config, "workerinput"):
         return
     try:
@@ -49,7 +48,9 @@ class _Reporter:
         name = "%d-%s.jsonl" % (self._process, os.urandom(4).hex())
         self._fd = os.open(os.path.join(folder, name), _FLAGS, 0o600)
         self._file = self._identity()
-        self._note(lambda: {"event": "start", "root": root, "process": self._process})
+        tree = os.environ.get("DEBUG_MCP_TREE", root)
+        about = {"root": root, "tree": tree, "process": self._process}
+        self._note(lambda: dict(about, event="start"))
         self._note(lambda: {"event": "below", "processes": _parents()})
 
     def pytest_collection_finish(self, session: Any) -> None:

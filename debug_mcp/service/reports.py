@@ -1,0 +1,101 @@
+"""Where the test results of a command are written while it runs, and how they are read again.
+
+Each command has a folder of its own for them, outside the session's tree and home: they stay with
+the command when the session is gone.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from debug_mcp.beneath import Refused, check_regular, open_beneath
+from debug_mcp.runner.sandbox import Bind
+from debug_mcp.testreports import injected_folder
+from debug_mcp.testreports.model import Report
+from debug_mcp.testreports.pytest_events import read_events
+
+_FOLDER = "reports"
+# As a command in the sandbox sees them.
+_REPORTS = "/run/debug-mcp/reports"
+_PLUGIN = "/run/debug-mcp/pytest"
+# One file for each run of pytest; a suite of 100,000 tests writes about 25 MB.
+FILES = 200
+TOTAL_BYTES = 64 << 20
+
+
+def make_folder(directory: Path) -> tuple[Bind, Bind]:
+    """Make a command's folder for results; return what it must see: that and the plugin."""
+    folder = directory / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Bind(folder, _REPORTS, writable=True), Bind(injected_folder(), _PLUGIN)
+
+
+def reporting(
+    reports: str, plugin: str, tree: str, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return an environment in which pytest reports its results.
+
+    Args:
+        reports: Where to write them, as the command sees it.
+        plugin: The plugin's folder, as the command sees it.
+        tree: The tree's root, as the command sees it.
+        environment: What the command would get otherwise; its own PYTHONPATH comes first.
+    """
+    own = environment.get("PYTHONPATH")
+    return {
+        **environment,
+        "PYTHONPATH": f"{own}{os.pathsep}{plugin}" if own else plugin,
+        # A list of what is installed must not name what only stands on PYTHONPATH.
+        "PIP_EXCLUDE": "debug-mcp-report",
+        "DEBUG_MCP_REPORT": reports,
+        "DEBUG_MCP_TREE": tree,
+    }
+
+
+def read_report(directory: Path) -> Report | None:
+    """Return what the tests of a command said until now; reads files, so call it in a thread."""
+    try:
+        folder = os.open(directory / _FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        files = list(_files(folder))
+    finally:
+        os.close(folder)
+    report = read_events(content for _, content in files)
+    if report is None or report.current is None:
+        return report
+    # The last thing written was that this test begins.
+    return replace(report, current_since=datetime.fromtimestamp(files[-1][0] / 1e9, UTC))
+
+
+def _files(folder: int) -> Iterator[tuple[int, bytes]]:
+    """Yield when each was last written (ns) and its content, oldest first.
+
+    A program may have put there whatever it likes.
+    """
+    left = TOTAL_BYTES
+    found = []
+    with os.scandir(folder) as entries:
+        for entry, _ in zip(entries, range(FILES), strict=False):
+            changed = entry.stat(follow_symlinks=False).st_mtime_ns
+            found.append((min(changed, time.time_ns()), entry.name))
+    for written, name in sorted(found):
+        with contextlib.suppress(Refused), _opened(folder, name) as fd:
+            size = check_regular(fd, left).st_size
+            left -= size
+            yield written, os.pread(fd, size, 0)
+
+
+@contextlib.contextmanager
+def _opened(folder: int, name: str) -> Iterator[int]:
+    """Open a file below an open folder, and close it."""
+    fd = open_beneath(folder, name)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
