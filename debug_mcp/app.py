@@ -178,7 +178,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         on.instance.id,
     )
     commands = CommandService(
-        on.commands, on.artifacts, sessions, scheduler, on.confinement, on.settings
+        on.commands, on.artifacts, on.repositories, sessions, scheduler, on.confinement, on.settings
     )
     services = Services(
         repositories=repositories,

@@ -16,6 +16,7 @@ from debug_mcp.models.sessions import SessionId
 
 # `bash -c` fails at 128 KiB, the kernel's limit for one argument.
 SCRIPT_CHARACTERS = 96 * 1024
+VARIABLES = 200
 RUN_WAIT_SECONDS = 20
 WAIT_SECONDS = 50
 TIMEOUT_SECONDS = 600
@@ -71,7 +72,7 @@ class CommandRun(Arguments):
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
     env: dict[EnvironmentName, EnvironmentValue] = Field(
-        default={}, max_length=200, description="further variables, by name"
+        default={}, max_length=VARIABLES, description="further variables, by name"
     )
     timeout_seconds: float = Field(
         default=TIMEOUT_SECONDS,

@@ -7,6 +7,7 @@ from debug_mcp.config import NetworkPolicy, Settings
 from debug_mcp.errors import InvalidInput, NextCall, NotFound
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import (
+    VARIABLES,
     Command,
     CommandCancel,
     CommandList,
@@ -20,6 +21,7 @@ from debug_mcp.models.commands import (
     UntilView,
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
+from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import WORKSPACE, Isolation
 from debug_mcp.runner import output
 from debug_mcp.service.artifacts import with_collected
@@ -34,6 +36,7 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
+from debug_mcp.store.repositories import Repositories
 
 
 class CommandService:
@@ -43,6 +46,7 @@ class CommandService:
         self,
         store: Commands,
         artifacts: Artifacts,
+        repositories: Repositories,
         sessions: SessionService,
         scheduler: Scheduler,
         confinement: Confinement,
@@ -51,6 +55,7 @@ class CommandService:
         self._network = NetworkRules(settings.network)
         self._store = store
         self._artifacts = artifacts
+        self._repositories = repositories
         self._sessions = sessions
         self._scheduler = scheduler
         self._confinement = confinement
@@ -71,6 +76,7 @@ class CommandService:
         principal.require(Scope.COMMAND_RUN)
         network = self._network.decide(principal, asked=args.network)
         session = await self._sessions.ready(principal, args.session_id)
+        repository = await self._repositories.get(session.repository_id)
         tree = self._confinement.folders(session).tree
         globs = [relative(glob, tree, "artifacts") for glob in args.artifacts]
         asked = args.model_copy(
@@ -82,7 +88,7 @@ class CommandService:
             session_id=session.id,
             principal=principal.name,
             state=CommandState.QUEUED,
-            request=asked,
+            request=asked.model_copy(update={"env": _variables(repository, asked)}),
             accepted_at=now(),
         )
         # A caller that gives up now may not know of it, but the command is not held up.
@@ -259,6 +265,21 @@ def _relative(cwd: str) -> str:
             f"cwd {cwd!r} leads out of the tree; give a folder relative to its root", field="cwd"
         )
     return "/".join(part for part in parts if part not in ("", ".")) or "."
+
+
+def _variables(repository: Repository, args: CommandRun) -> dict[str, str]:
+    """Return the repository's variables with the caller's over them.
+
+    Raises:
+        InvalidInput: Together they are more than a command can have.
+    """
+    together = {**repository.env, **args.env}
+    if len(together) > VARIABLES:
+        raise InvalidInput(
+            f"env: {len(together)} variables with the repository's own; the limit is {VARIABLES}",
+            field="env",
+        )
+    return together
 
 
 def _check_text(args: CommandRun) -> None:

@@ -38,6 +38,7 @@ class Setup:
         request = CommandRun(
             session_id=session.id,
             command=script(repository.setup),
+            env=dict(repository.env),
             timeout_seconds=TIMEOUT_SECONDS,
             network=NetworkRules(self._settings.network).decide_for_setup(principal),
         )

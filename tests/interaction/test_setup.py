@@ -31,6 +31,29 @@ async def test_a_session_is_set_up_before_its_first_command(
         assert [row.get("kind") for row in listing["commands"]] == [None, "setup"]
 
 
+async def test_a_repositorys_variables_reach_its_set_up_and_its_commands(
+    settings: Settings, upstream: Upstream
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        await agent.call(
+            "repository_init",
+            url=str(upstream.path),
+            env={"MODE": "test", "LEVEL": 1},
+            setup="echo $MODE > ~/mode",
+        )
+        session = (await agent.call("session_create", repository="calculator"))["session_id"]
+        shown = await agent.call(
+            "command_run",
+            session_id=session,
+            command="cat ~/mode; echo $MODE $LEVEL",
+            env={"LEVEL": 2},
+        )
+        assert shown["output"]["text"] == "test\ntest 2\n"
+        many = {f"V{n}": "x" for n in range(199)}
+        refused = await agent.refused("command_run", session_id=session, command="true", env=many)
+        assert refused["error"]["field"] == "env"
+
+
 async def test_a_failed_set_up_stops_at_its_step_and_leaves_a_session_to_look_around_in(
     settings: Settings, upstream: Upstream
 ) -> None:

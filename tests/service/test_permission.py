@@ -35,12 +35,13 @@ async def ids(services: Services, upstream: Upstream) -> dict[str, str]:
     }
 
 
-def arguments_of(operation: Operation, ids: dict[str, str]) -> dict[str, str]:
+def arguments_of(operation: Operation, ids: dict[str, str]) -> dict[str, Any]:
     fields = operation.arguments.model_fields
     given = {name: value for name, value in ids.items() if name in fields}
     required = {"command": "true", "name": "calculator"}
     needed = {name for name, field in fields.items() if field.is_required()}
-    return {**given, **{name: required[name] for name in required.keys() & needed}}
+    edit = {"edits": [{"path": "new", "content": "x"}]} if operation.name == "file_edit" else {}
+    return {**given, **{name: required[name] for name in required.keys() & needed}, **edit}
 
 
 @pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)
