@@ -27,7 +27,8 @@ async def test_an_agent_mends_a_failing_test_and_the_person_fetches_the_branch(
             "command_run", session_id=broken["session_id"], command=RUN_TESTS
         )
         assert (failing["outcome"], failing["exit_code"]) == ("failed", 1)
-        assert "assert -1 == 3" in failing["output"]["text"]
+        [cause] = failing["tests"]["failures"]
+        assert cause["error"].startswith("AssertionError: assert -1 == 3")
 
         mended = await agent.call("session_create", patch=FIX)
         assert mended["patch"]["files"] == ["calculator.py"]
