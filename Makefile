@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format bench docs clean
+.PHONY: demo test check format bench conformance docs clean
 
 demo: $(STAMP)
 	@$(BIN)/debug-mcp demo
@@ -24,6 +24,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+# The official suite of MCP, an npm package: it is downloaded at the first run.
+conformance: $(STAMP)
+	$(BIN)/python -m tests.conformance --tools $(VENV)/conformance
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
