@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format bench conformance docs clean
+.PHONY: demo test check format bench conformance chaos docs clean
 
 demo: $(STAMP)
 	@$(BIN)/debug-mcp demo
@@ -28,6 +28,12 @@ bench: $(STAMP)
 # The official suite of MCP, an npm package: it is downloaded at the first run.
 conformance: $(STAMP)
 	$(BIN)/python -m tests.conformance --tools $(VENV)/conformance
+
+# Servers killed 1,000 times during a mixed load. SEEDS and KILLS (of each seed) may be given.
+SEEDS ?= 1,2,3,4,5
+KILLS ?= 200
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --kills $(KILLS)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

@@ -22,7 +22,7 @@ from debug_mcp.models.commands import (
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
 from debug_mcp.models.repositories import Repository
-from debug_mcp.models.sessions import WORKSPACE, Isolation
+from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState
 from debug_mcp.runner import output
 from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
@@ -75,7 +75,7 @@ class CommandService:
         """
         principal.require(Scope.COMMAND_RUN)
         network = self._network.decide(principal, asked=args.network)
-        session = await self._sessions.ready(principal, args.session_id)
+        session = await self._sessions.owned(principal, args.session_id)
         repository = await self._repositories.get(session.repository_id)
         tree = self._confinement.folders(session).tree
         globs = [relative(glob, tree, "artifacts") for glob in args.artifacts]
@@ -83,6 +83,9 @@ class CommandService:
             update={"cwd": _relative(args.cwd), "network": network, "artifacts": globs}
         )
         _check_text(asked)
+        request = keyed(principal, "command_run", asked, asked.idempotency_key)
+        if session.state is not SessionState.READY and not await self._store.is_known(request):
+            await self._sessions.ready(principal, session.id)  # says why it is not
         command = Command(
             id="",
             session_id=session.id,
@@ -93,11 +96,7 @@ class CommandService:
         )
         # A caller that gives up now may not know of it, but the command is not held up.
         with anyio.CancelScope(shield=True):
-            accepted, _ = await self._store.accept(
-                command,
-                keyed(principal, "command_run", asked, asked.idempotency_key),
-                self._settings.queued_commands,
-            )
+            accepted, _ = await self._store.accept(command, request, self._settings.queued_commands)
             self._scheduler.wake()
         ended, _ = await self._waits.wait(accepted, self._seconds(args), report)
         return await self._view(principal, ended)

@@ -12,7 +12,7 @@ from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandS
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.artifacts import link
 from debug_mcp.store.database import RETRY_SECONDS, Database, Row
-from debug_mcp.store.idempotency import Request, recall, remember
+from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
 from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
 
 # The next of each session that has nothing going on, and whatever runs beside its queue; but its
@@ -150,6 +150,13 @@ class Commands:
             return stored, True
 
         return await self._database.write(unit, durable=True)
+
+    async def is_known(self, request: Request | None) -> bool:
+        """Return whether a request's key stands for a command, whatever its arguments were."""
+        if request is None:
+            return False
+        asked = (request.principal, request.operation, request.key)
+        return await self._database.read_one(KNOWN, asked) is not None
 
     async def claim(self, instance: str, running_limit: int) -> Command | None:
         """Take the next queued command for this server, or return None.

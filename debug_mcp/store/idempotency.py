@@ -5,11 +5,16 @@ effect takes a key.
 """
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 import aiosqlite
 
 from debug_mcp.errors import Conflict
 from debug_mcp.store.rows import insert
+
+KNOWN: LiteralString = """
+SELECT digest, object_id FROM idempotency_keys WHERE principal = ? AND operation = ? AND key = ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,8 @@ async def recall(connection: aiosqlite.Connection, request: Request | None) -> s
     """
     if request is None:
         return None
-    rows = list(
-        await connection.execute_fetchall(
-            "SELECT digest, object_id FROM idempotency_keys "
-            "WHERE principal = ? AND operation = ? AND key = ?",
-            (request.principal, request.operation, request.key),
-        )
-    )
+    asked = (request.principal, request.operation, request.key)
+    rows = list(await connection.execute_fetchall(KNOWN, asked))
     if not rows:
         return None
     digest, object_id = rows[0]
