@@ -32,6 +32,9 @@ CONNECTION_VARIABLES = frozenset({
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
 })  # fmt: skip
 
+# Where clients keep their token, `debug-mcp call --url` among them.
+TOKEN_VARIABLE = "DEBUG_MCP_TOKEN"  # noqa: S105  # a name
+
 # Where the file is; what a command in a session is told of itself, for a server started there; and
 # the name under which clients keep their token.
 _OTHER_VARIABLES = (
@@ -40,7 +43,7 @@ _OTHER_VARIABLES = (
     "DEBUG_MCP_COMMAND",
     "DEBUG_MCP_REPORT",
     "DEBUG_MCP_TREE",
-    "DEBUG_MCP_TOKEN",
+    TOKEN_VARIABLE,
 )
 
 
@@ -270,3 +273,8 @@ def forget_git_variables() -> None:
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         if name not in CONNECTION_VARIABLES:
             del os.environ[name]
+
+
+def client_token() -> str:
+    """Return the token with which a server elsewhere is asked, or an empty text."""
+    return os.environ.get(TOKEN_VARIABLE, "")

@@ -7,7 +7,7 @@ import anyio
 
 from debug_mcp.cli.platforms import elsewhere
 from debug_mcp.config import Settings, forget_git_variables, load
-from debug_mcp.errors import Unavailable
+from debug_mcp.errors import InvalidInput, Unavailable
 
 
 def stdio(options: argparse.Namespace) -> int:
@@ -45,7 +45,15 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def call(options: argparse.Namespace) -> int:
-    """Run one operation in this process."""
+    """Run one operation, in this process or by a server elsewhere."""
+    if options.url is None and options.token_file is not None:
+        raise InvalidInput("--token-file is for --url")
+    if options.url is not None:
+        if options.data_dir is not None or options.isolation is not None:
+            raise InvalidInput("--data-dir and --isolation are set where the server at --url runs")
+        from debug_mcp.cli.calling import run_remote_call  # noqa: PLC0415
+
+        return anyio.run(run_remote_call, options)
     _refuse_elsewhere()
     from debug_mcp.cli.calling import run_call  # noqa: PLC0415
 

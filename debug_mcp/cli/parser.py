@@ -87,6 +87,12 @@ def _call(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     call.add_argument("--json", action="store_true", help="print the structured result")
     call.add_argument("--list", action="store_true", help="list the operations")
+    call.add_argument(
+        "--url", help="have the server there do it, with the token in DEBUG_MCP_TOKEN"
+    )
+    call.add_argument(
+        "--token-file", type=Path, metavar="PATH", help="the token for --url, in a file of mode 600"
+    )
     _data_dir(call)
     _isolation(call)
 

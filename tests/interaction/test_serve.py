@@ -1,12 +1,8 @@
 """``debug-mcp serve`` as an operator runs it: a true process, its start, its end, and its death."""
 
 import contextlib
-import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -17,69 +13,11 @@ from debug_mcp.auth.tokens import new_secret
 from debug_mcp.config import Layout
 from tests.clients import Agent, http_client
 from tests.files import appears
+from tests.operator import SECONDS, Operator
 from tests.service.house import GATED
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
-
-SECONDS = 20
-
-
-class Operator:
-    """Somebody at the command line of one data directory."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-
-    def does(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end."""
-        return subprocess.run(
-            self._command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            env={**os.environ, **environment},
-        )
-
-    def token(self, name: str) -> str:
-        """Make a token; return its secret."""
-        printed = self.does("token", "create", name).stdout
-        [secret] = re.findall(r"dmcp_\S+", printed)
-        return str(secret)
-
-    @contextlib.contextmanager
-    def serving(self, *arguments: str, **environment: str) -> Iterator["Serving"]:
-        """Start a server on a free port; it is killed at the end if it is still there."""
-        process = subprocess.Popen(
-            self._command("serve", "--port", "0", *arguments),
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        with process:
-            try:
-                yield Serving(process)
-            finally:
-                process.kill()
-
-    def _command(self, *arguments: str) -> list[str]:
-        folder = ["--data-dir", str(self.data_dir)]
-        return [sys.executable, "-m", "debug_mcp", *arguments, *folder]
-
-
-class Serving:
-    """A server process that has said where it is."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
-        self.process = process
-        self.said = process.stderr.readline()
-        [self.url] = re.findall(r"http://\S+", self.said) or [""]
-
-    async def ended(self) -> int:
-        """Wait for the process's end; return its exit code."""
-        with anyio.fail_after(SECONDS):
-            return await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
 
 
 @pytest.fixture
@@ -131,6 +69,22 @@ async def test_a_server_ends_on_a_signal_with_streams_and_calls_open_and_command
         assert view["exit_code"] == 5
         second.process.send_signal(signal.SIGINT)
         assert await second.ended() == 0
+
+
+async def test_a_server_closes_its_open_streams_before_it_ends(
+    operator: Operator, upstream: Upstream
+) -> None:
+    token = operator.token("ada")
+    with operator.serving("--isolation", "none") as server:
+        async with http_client(server.url, token) as client:
+            async with client.listen(resources_list_changed=True) as events:
+                server.process.send_signal(signal.SIGTERM)
+                # The stream's own end, and not an error: the client may tell it from a crash.
+                with anyio.fail_after(SECONDS):
+                    assert [event async for event in events] == []
+            assert await server.ended() == 0
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == ""
 
 
 async def test_a_second_signal_ends_the_server_at_once(

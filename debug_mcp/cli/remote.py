@@ -1,0 +1,168 @@
+"""A server elsewhere, reached over HTTP as any client reaches it, with a token."""
+
+import contextlib
+import os
+import ssl
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from debug_mcp.config import TOKEN_VARIABLE, client_token
+from debug_mcp.errors import (
+    Busy,
+    DebugMcpError,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+    ToolFailed,
+    Unauthenticated,
+    Unavailable,
+)
+
+_PATH = "/mcp"
+# A call waits up to 50 s, and a stream is pinged every 15.
+_TIMEOUT = httpx2.Timeout(120, connect=10)
+_SHOWN = 200
+_KINDS: dict[int, type[DebugMcpError]] = {
+    401: Unauthenticated,
+    403: PermissionDenied,
+    404: NotFound,
+    405: NotFound,
+    421: InvalidInput,
+    429: Busy,
+}
+
+
+def read_token(file: Path | None) -> str:
+    """Return the token of a file, or else of the environment. It is never an argument.
+
+    Raises:
+        InvalidInput: There is none, or others can read the file.
+    """
+    if file is None:
+        token = client_token()
+        where = TOKEN_VARIABLE
+    else:
+        where = str(file)
+        try:
+            with file.open() as opened:
+                mode = os.fstat(opened.fileno()).st_mode
+                token = opened.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"the token file {file} cannot be read: {error}") from error
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise InvalidInput(f"others may read the token in {file}: chmod 600 {file}")
+    if not token.strip():
+        raise InvalidInput(
+            f"a token is needed and {where} holds none: set {TOKEN_VARIABLE}, or name a file of "
+            "yours with --token-file"
+        )
+    if not token.strip().isascii() or any(mark.isspace() for mark in token.strip()):
+        raise InvalidInput(f"{where} holds no token: it is one word that begins with dmcp_")
+    return token.strip()
+
+
+def read_url(text: str) -> str:
+    """Return where MCP is served, for what a person wrote: a server alone stands for its /mcp.
+
+    Raises:
+        InvalidInput: It is no URL of a server.
+    """
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or parts.username or parts.query or parts.fragment:
+        raise InvalidInput(f"--url {text!r} is no URL such as https://debug.example.org{_PATH}")
+    return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else text
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, token: str) -> AsyncIterator[Client]:
+    """Connect to a server.
+
+    Raises:
+        DebugMcpError: It cannot be reached, refuses, or is no MCP server.
+    """
+    hooks = {"response": [_refusals]}
+    with _explained(url):
+        async with (
+            httpx2.AsyncClient(
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=_TIMEOUT,
+                event_hooks=hooks,
+                # The system's certificates, or those of SSL_CERT_FILE.
+                verify=ssl.create_default_context(),
+            ) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            yield client
+
+
+async def _refusals(response: httpx2.Response) -> None:
+    """Raise what a refusal means, where the SDK would say only that there was one."""
+    status = response.status_code
+    if status < 300 or status == 400:  # what is wrong with a message is said in JSON-RPC
+        return
+    url = response.request.url
+    if response.is_redirect:
+        raise Unavailable(
+            f"{url} answers {status} and names {response.headers.get('location')}: if that is the "
+            "server, give it as --url"
+        )
+    await response.aread()
+    try:
+        said = response.json()
+        if "jsonrpc" in said:
+            return
+        message = str(said["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = ""
+    kind = _KINDS.get(status, Unavailable)
+    if kind is NotFound:
+        message = f"no MCP server there; debug-mcp serves it at {_PATH}"
+    raise kind(f"{url} answers {status}: {message or response.reason_phrase or 'no reason given'}")
+
+
+@contextlib.contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turn what came out of the client's task groups into one error."""
+    try:
+        yield
+    except DebugMcpError:
+        raise
+    except (MCPError, httpx2.HTTPError, ExceptionGroup) as raised:
+        error = _innermost(raised)
+        if isinstance(error, DebugMcpError):
+            raise error from raised
+        if isinstance(error, httpx2.TransportError):
+            raise Unavailable(f"{url} cannot be reached: {_why(error)}") from raised
+        if isinstance(error, MCPError | httpx2.HTTPError):
+            said = str(error)[:_SHOWN]
+            raise ToolFailed(f"{url} does not answer as an MCP server does: {said}") from raised
+        raise
+
+
+def _innermost(error: Exception) -> Exception:
+    """Return the first error of a group; a refusal counts before what followed from it."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    leaves = [_innermost(member) for member in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, DebugMcpError)), leaves[0])
+
+
+def _why(error: BaseException) -> str:
+    """Return what the system said at the bottom of an error: the top says only that all failed."""
+    bottom = error
+    while cause := bottom.__cause__ or bottom.__context__:
+        bottom = cause
+    if isinstance(bottom, ExceptionGroup):
+        bottom = _innermost(bottom)
+    return str(bottom) or str(error) or type(error).__name__
