@@ -28,6 +28,7 @@ from debug_mcp.service.pool import Pool
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.retention import RetentionService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
@@ -43,6 +44,7 @@ from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
+from debug_mcp.store.retention import Retention
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.store.tasks import Tasks
 from debug_mcp.store.tokens import Tokens
@@ -81,6 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         services, recovery = _services(ground, scheduler)
         await recovery.recover()
         tasks.start_soon(scheduler.serve)
+        tasks.start_soon(_retention(database, settings, layout).serve)
         yield services
 
 
@@ -92,10 +95,32 @@ async def open_tokens(settings: Settings) -> AsyncIterator[TokenService]:
         Unavailable: The data directory cannot be used.
         Conflict: Its schema is not one that this version can use.
     """
+    async with _open_ledger(settings) as (_, database):
+        yield TokenService(Tokens(database))
+
+
+@contextlib.asynccontextmanager
+async def open_retention(settings: Settings) -> AsyncIterator[RetentionService]:
+    """Open the data directory for what is kept in it, without working on it.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    async with _open_ledger(settings) as (layout, database):
+        yield _retention(database, settings, layout)
+
+
+@contextlib.asynccontextmanager
+async def _open_ledger(settings: Settings) -> AsyncIterator[tuple[Layout, Database]]:
     layout = Layout(settings.data_dir.expanduser().absolute())
     _make_folders(layout)
     async with schema_of(layout.database), open_database(layout.database) as database:
-        yield TokenService(Tokens(database))
+        yield layout, database
+
+
+def _retention(database: Database, settings: Settings, layout: Layout) -> RetentionService:
+    return RetentionService(Retention(database), Files(layout.artifacts), settings, layout)
 
 
 class _Ground:

@@ -132,6 +132,16 @@ class Settings(BaseSettings):
     pool_bytes: int = Field(
         default=2048 * MIB, ge=0, description="disk that all prepared trees may take"
     )
+    retention_days: float = Field(
+        default=30,
+        ge=0,
+        description="how long commands, outputs and artifacts of sessions stay that ended",
+    )
+    retention_bytes: int = Field(
+        default=20 * 1024 * MIB,
+        ge=0,
+        description="outputs and artifacts kept; beyond that the oldest of sessions that ended go",
+    )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
     )

@@ -12,3 +12,10 @@ async def appears(path: Path) -> None:
     with anyio.fail_after(APPEARS_SECONDS):
         while not path.exists():
             await anyio.sleep(0.01)
+
+
+async def disappears(path: Path) -> None:
+    """Wait for the end of a file or folder."""
+    with anyio.fail_after(APPEARS_SECONDS):
+        while path.exists():
+            await anyio.sleep(0.01)

@@ -4,6 +4,7 @@ Never ``glob`` and then ``open``: the tree may change in between. The walk goes 
 descriptor, and every bound is on what is looked at, not on what is found.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -74,6 +75,30 @@ class Files:
     def path(self, sha256: str) -> Path:
         """Return where a content is."""
         return self._folder / sha256[:2] / sha256
+
+    def contents(self, before: float) -> Iterator[str]:
+        """Yield the sha256 of what was stored before a time, in seconds since 1970."""
+        for path in self._folder.glob("??/*"):
+            if path.name != path.stem:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    yield path.name
+
+    def discard(self, sha256: str, before: float) -> None:
+        """Remove a content that nothing names, unless it was stored again since a time.
+
+        It goes out of the way first: whoever stores it from now on does not find it and writes it
+        anew, and who found it before has touched it.
+        """
+        path = self.path(sha256)
+        aside = path.with_suffix(".gone")
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(aside)
+            if aside.stat().st_mtime < before or path.exists():
+                aside.unlink()
+            else:
+                aside.rename(path)
 
     def collect(
         self,
@@ -148,7 +173,9 @@ class Files:
                     copy.write(block)
                 sha256 = digest.hexdigest()
                 target = self.path(sha256)
-                if not target.exists():
+                try:
+                    os.utime(target)  # it is wanted: see ``discard``
+                except FileNotFoundError:
                     copy.flush()
                     os.fsync(copy.fileno())
                     target.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The command line: stdio, serve, call, token, doctor and demo."""
+"""The command line: stdio, serve, call, token, gc, doctor and demo."""
 
 import logging
 import sys

@@ -80,6 +80,14 @@ def token_rotate(options: argparse.Namespace) -> int:
     return _token("rotate", options)
 
 
+def gc(options: argparse.Namespace) -> int:
+    """Remove what is too old or too much."""
+    _refuse_elsewhere()
+    from debug_mcp.cli.retention import run_gc  # noqa: PLC0415
+
+    return anyio.run(run_gc, _settings(options), options)
+
+
 def doctor(options: argparse.Namespace) -> int:
     """Look whether this machine has what is needed."""
     _refuse_elsewhere()

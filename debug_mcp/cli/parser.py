@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(subparsers)
     _call(subparsers)
     _tokens(subparsers)
+    _gc(subparsers)
     _doctor(subparsers)
     _demo(subparsers)
     return parser
@@ -130,6 +131,19 @@ def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     for action in (create, listing, revoke, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
         _data_dir(action)
+
+
+def _gc(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    gc = _command(
+        subparsers,
+        "gc",
+        commands.gc,
+        "remove commands, outputs and artifacts of sessions that ended: what is older than "
+        "retention_days, and the oldest beyond retention_bytes; servers do so by themselves",
+    )
+    gc.add_argument("--dry-run", action="store_true", help="say what would be removed")
+    gc.add_argument("--json", action="store_true", help="print JSON")
+    _data_dir(gc)
 
 
 def _doctor(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

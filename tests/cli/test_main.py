@@ -163,3 +163,23 @@ def test_doctor_says_what_is_wrong_with_the_settings(
     monkeypatch.setenv("DEBUG_MCP_RUNNING_COMMANDS", "many")
     assert shell.run("doctor") == 1
     assert "failed  configuration  setting running_commands:" in shell.out
+
+
+def test_gc_says_what_it_removes(
+    shell: Shell, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEBUG_MCP_RETENTION_DAYS", "0")
+    assert shell.call("session_create", f"repository={upstream.path}", "--json") == 0
+    session = f"session_id={json.loads(shell.out)['session_id']}"
+    assert shell.call("command_run", session, "command=echo hello") == 0
+    assert shell.call("session_close", session) == 0
+
+    assert shell.run("gc", "--dry-run") == 0
+    assert shell.out == (
+        "1 commands and 0 artifacts of sessions that ended would be removed: 6 B; "
+        "0 B of outputs and artifacts would stay\n"
+    )
+    assert shell.run("gc") == 0
+    assert "ended removed: 6 B; 0 B of outputs and artifacts stay" in shell.out
+    assert shell.run("gc", "--json") == 0
+    assert json.loads(shell.out)["commands"] == 0

@@ -1,0 +1,36 @@
+"""``debug-mcp gc``: for the operator, on the data directory itself."""
+
+import argparse
+import json
+
+from debug_mcp.app import open_retention
+from debug_mcp.cli.opening import opened
+from debug_mcp.config import Settings
+from debug_mcp.models.retention import RetentionView
+
+
+async def run_gc(settings: Settings, options: argparse.Namespace) -> int:
+    """Remove what is over the limits, or say what would be."""
+    async with opened(open_retention(settings)) as retention:
+        view = await retention.collect(dry_run=options.dry_run)
+    print(json.dumps(view.compact(), indent=2) if options.json else _text(view))
+    return 0
+
+
+def _text(view: RetentionView) -> str:
+    done = "would be removed" if view.dry_run else "removed"
+    said = (
+        f"{view.commands} commands and {view.artifacts} artifacts of sessions that ended {done}: "
+        f"{_size(view.removed_bytes)}; {_size(view.kept_bytes)} of outputs and artifacts "
+        f"{'would stay' if view.dry_run else 'stay'}"
+    )
+    return f"{said}\n{view.hint}" if view.hint else said
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
