@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -154,6 +154,10 @@ class Settings(BaseSettings):
     )
     http_allowed_origins: list[str] = Field(
         default=[], description="origins of pages in browsers that may ask the server"
+    )
+    http_proxies: list[IPvAnyNetwork] = Field(
+        default=[],
+        description="addresses or networks of proxies whose X-Forwarded-For names the client",
     )
     http_connections: int = Field(default=1000, ge=1, description="connections at once")
     http_request_seconds: float = Field(

@@ -39,6 +39,7 @@ def serve(options: argparse.Namespace) -> int:
             http_port=options.port,
             http_allowed_hosts=options.allowed_host,
             http_allowed_origins=options.allowed_origin,
+            http_proxies=options.proxy,
         ),
     )
     return 0

@@ -70,6 +70,12 @@ def _serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="ORIGIN",
         help="an origin of pages in browsers that may ask",
     )
+    serve.add_argument(
+        "--proxy",
+        action="append",
+        metavar="ADDRESS",
+        help="a proxy, or a network of them, that tells who asks in X-Forwarded-For",
+    )
     _data_dir(serve)
     _isolation(serve)
 

@@ -144,7 +144,9 @@ class HttpServer:
                 log_config=None,
                 access_log=False,  # it would hold whatever somebody put into a URL
                 server_header=False,
-                proxy_headers=False,
+                # Whoever is not a known proxy could name any address.
+                proxy_headers=bool(settings.http_proxies),
+                forwarded_allow_ips=[str(proxy) for proxy in settings.http_proxies],
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS + _HARD_SECONDS,
             ),

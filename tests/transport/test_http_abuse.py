@@ -8,7 +8,6 @@ import anyio
 import pytest
 
 from debug_mcp.auth.principal import LOCAL
-from debug_mcp.auth.tokens import new_secret
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.service.services import Services
 from tests.clients import http_client, secret, serving
@@ -81,7 +80,7 @@ async def test_without_a_token_nothing_opens(url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer " + new_secret(), "Bearer", "Bearer ", "Bearer x", "Bearer \xe9\xff", "Basic YTpi"],
+    ["Bearer dmcp_" + "A" * 43, "Bearer", "Bearer ", "Bearer x", "Bearer \xe9\xff", "Basic YTpi"],
 )
 async def test_a_wrong_token_opens_nothing(url: str, token: str, header: str) -> None:
     answer = await raw.send(url, raw.request(url, body=INITIALIZE, Authorization=header))
@@ -113,7 +112,7 @@ async def test_a_token_in_the_url_opens_nothing(url: str, token: str) -> None:
 
 
 async def test_guessing_is_slowed_down_and_does_not_lock_others_out(url: str, token: str) -> None:
-    wrong = raw.request(url, Authorization="Bearer " + new_secret())
+    wrong = raw.request(url, Authorization="Bearer dmcp_" + "A" * 43)
     assert [(await raw.send(url, wrong)).status for _ in range(3)] == [401] * 3
     refused = await raw.send(url, wrong)
     assert refused.status == 429
