@@ -1,7 +1,7 @@
 """Builds every part once and joins them; the only place that knows them all."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -41,7 +41,7 @@ from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
-from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
+from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.retention import Retention
@@ -72,7 +72,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     layout = Layout(settings.data_dir.expanduser().absolute())
     _make_folders(layout)
     async with contextlib.AsyncExitStack() as stack:
-        instance = stack.enter_context(Instance(layout.instances).alive())
+        with _said_of(layout):
+            instance = stack.enter_context(Instance(layout.instances).alive())
         await stack.enter_async_context(schema_of(layout.database))
         database = await stack.enter_async_context(open_database(layout.database))
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -232,18 +233,19 @@ def _watching(on: _Ground, scheduler: Scheduler) -> Watching:
 
 
 def _make_folders(layout: Layout) -> None:
-    kind = file_system(layout.root, mounts())
-    if kind in NETWORKED:
-        raise Unavailable(
-            f"the data directory {layout.root} is on a network file system ({kind}), where locks "
-            "cannot be trusted; name one on a local disk with --data-dir or DEBUG_MCP_DATA_DIR"
-        )
-    try:
+    require_local(layout.root, mounts())
+    with _said_of(layout):
         for folder in (layout.root, *layout.folders):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         readme = Path(layout.root, "README.txt")
         if not readme.exists():
             readme.write_text(_README)
+
+
+@contextlib.contextmanager
+def _said_of(layout: Layout) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(
             f"the data directory {layout.root} cannot be used: {error.strerror}; "

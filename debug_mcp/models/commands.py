@@ -127,7 +127,10 @@ class CommandList(Arguments):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A stored command: what was asked (``request``), and what became of it."""
+    """A stored command: what was asked (``request``), and what became of it.
+
+    ``damaged``: nobody can read what was asked, and ``request`` only stands for it.
+    """
 
     id: str
     session_id: str
@@ -150,6 +153,7 @@ class Command:
     output_dropped: int | None = None
     message: str | None = None
     collected: int | None = None
+    damaged: bool = False
 
 
 class Limit(View):

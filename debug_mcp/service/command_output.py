@@ -48,8 +48,20 @@ def output_page(command: Command, path: Path, args: CommandOutput) -> OutputPage
             start = args.offset if mode == "range" else 0
             part = output.read(path, start, args.length, growing=growing)
     return page.model_copy(
-        update={"output": output_view(part, running=growing, raw=args.raw)},
+        update={
+            "output": output_view(part, running=growing, raw=args.raw),
+            "hint": lost_output(command, path),
+        },
     )
+
+
+def lost_output(command: Command, path: Path) -> str | None:
+    """Say that what was written is not there any more, where that is so."""
+    written = command.output_bytes or 0
+    there = output.size(path)
+    if there >= written:
+        return None
+    return f"{written - there} of {written} bytes of its output are gone: the file was changed"
 
 
 def output_view(page: Page, *, running: bool = False, raw: bool = False) -> OutputView:

@@ -22,7 +22,7 @@ from debug_mcp.models.commands import (
     QueueView,
 )
 from debug_mcp.runner.output import Page, excerpt, last_line, last_written
-from debug_mcp.service.command_output import output_view
+from debug_mcp.service.command_output import lost_output, output_view
 from debug_mcp.service.network import lacks_network
 from debug_mcp.service.reports import read_report
 from debug_mcp.service.result_views import current_seconds, results_view
@@ -85,6 +85,7 @@ def command_view(
         tests=None if report is None else results_view(report, command.ended_at or now()),
         output=None if page is None else output_view(page, running=running),
         hint=_progress_of_tests(command, report)
+        or lost_output(command, path)
         or _hint(command, page, last_written(path), queue, network),
         next=None if told else _next(command, page, network, default_wait),
     )
@@ -196,7 +197,10 @@ def _hint(
         case Outcome.TIMED_OUT if page is not None:
             return _progress(command, page, written_ago)
         case Outcome.LOST:
-            return "nobody saw its end: its supervisor was killed; it was not run again"
+            return (
+                command.message
+                or "nobody saw its end: its supervisor was killed; it was not run again"
+            )
         case None if command.state is CommandState.QUEUED:
             return _waits(queue)
         case _:
@@ -258,7 +262,7 @@ def _next(
         case Outcome.TIMED_OUT if command.request.timeout_seconds < TIMEOUT_LIMIT_SECONDS:
             longer = min(command.request.timeout_seconds * _LONGER, TIMEOUT_LIMIT_SECONDS)
             return _again(command, timeout_seconds=_plain(longer))
-        case Outcome.LOST:
+        case Outcome.LOST if not command.damaged:
             return _again(command)
         case Outcome.FAILED if command.exit_code == 127 and (listed := _written_as_text(asked)):
             return _again(command, command=listed)

@@ -36,6 +36,7 @@ _OUTCOMES = {
     "spawn_failed": Outcome.SPAWN_FAILED,
 }
 _MESSAGE_BYTES = 500
+_DAMAGED = "its row in the ledger is damaged: what was asked cannot be read, and nothing ran"
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +170,8 @@ class Scheduler:
         directory = self.directory(command)
         if command.state is not CommandState.STARTING or has_begun(directory):
             return None
+        if command.damaged:
+            return End(Outcome.LOST, now(), elapsed_seconds=0, message=_DAMAGED)
         try:
             job = await self._job(command)
             if (await self._commands.get(command.id)).cancel_requested:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import aiosqlite
+from pydantic import ValidationError
 
 from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
@@ -73,6 +74,7 @@ _RECENT = "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC
 
 
 _FOR_EVER = 2**63 - 1
+_UNREADABLE = "(cannot be read)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,12 +338,18 @@ async def _admit(connection: aiosqlite.Connection, session_id: str, limit: int) 
 
 
 def _command(row: Row) -> Command:
+    try:
+        request = CommandRun.model_validate_json(row["request"])
+        damaged = False
+    except ValidationError:  # one row that nobody can read must not stop the queue
+        request = CommandRun(session_id=row["session_id"], command=_UNREADABLE)
+        damaged = True
     return Command(
         id=row["id"],
         session_id=row["session_id"],
         principal=row["principal"],
         state=CommandState(row["state"]),
-        request=CommandRun.model_validate_json(row["request"]),
+        request=request,
         accepted_at=moment(row["accepted_at"]),
         kind=CommandKind(row["kind"]),
         instance=row["instance"],
@@ -358,4 +366,5 @@ def _command(row: Row) -> Command:
         output_dropped=row["output_dropped"],
         message=row["message"],
         collected=row["collected"],
+        damaged=damaged,
     )

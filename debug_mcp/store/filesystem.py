@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from debug_mcp.errors import Unavailable
+
 # SQLite's WAL needs memory that all servers share, and servers find each other by their locks.
 NETWORKED = frozenset(
     {
@@ -16,6 +18,20 @@ NETWORKED = frozenset(
 def mounts() -> str:
     """Return what is mounted where, as the kernel says it."""
     return Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+
+
+def require_local(folder: Path, mounted: str) -> None:
+    """Refuse a folder behind a network; ``mounted`` as for ``file_system``.
+
+    Raises:
+        Unavailable: Locks cannot be trusted there.
+    """
+    kind = file_system(folder, mounted)
+    if kind in NETWORKED:
+        raise Unavailable(
+            f"the data directory {folder} is on a network file system ({kind}), where locks "
+            "cannot be trusted; name one on a local disk with --data-dir or DEBUG_MCP_DATA_DIR"
+        )
 
 
 def file_system(folder: Path, mounted: str) -> str:

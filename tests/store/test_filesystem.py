@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
+from debug_mcp.errors import Unavailable
+from debug_mcp.store.filesystem import NETWORKED, file_system, mounts, require_local
 
 MOUNTED = r"""
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -43,3 +44,9 @@ def test_where_nothing_is_known_nothing_is_refused() -> None:
 
 def test_this_machine_can_be_asked(tmp_path: Path) -> None:
     assert file_system(tmp_path, mounts()) != "unknown"
+
+
+def test_a_data_directory_behind_a_network_is_refused_and_one_on_a_disk_is_not() -> None:
+    with pytest.raises(Unavailable, match=r"/srv/net/data is on a network file system \(nfs4\)"):
+        require_local(Path("/srv/net/data"), MOUNTED)
+    require_local(Path("/srv/net/disk/data"), MOUNTED)
