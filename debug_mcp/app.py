@@ -167,10 +167,7 @@ def _scheduler(on: _Ground) -> Scheduler:
 
 def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     mirrors = Mirrors(on.layout, on.confinement)
-    connections = Connections(on.settings, on.confinement)
-    clones = Clones(on.repositories, mirrors, connections, Supervisor(), on.tasks)
-    freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
-    repositories = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
+    repositories, clones = _repositories(on, mirrors)
     trees = Trees(on.repositories, repositories, on.confinement, on.pool, on.layout)
     setup = Setup(on.commands, scheduler, on.settings)
     sessions = SessionService(
@@ -208,7 +205,9 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     )
     services = Services(
         repositories=repositories,
-        removal=Removal(on.repositories, on.sessions, repositories, mirrors, clones, closing),
+        removal=Removal(
+            on.repositories, on.sessions, repositories, mirrors, clones, closing, on.pool
+        ),
         sessions=sessions,
         exports=exports,
         closing=closing,
@@ -224,6 +223,14 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     return services, Recovery(
         on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
     )
+
+
+def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clones]:
+    connections = Connections(on.settings, on.confinement)
+    clones = Clones(on.repositories, mirrors, connections, Supervisor(), on.tasks)
+    freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
+    service = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
+    return service, clones
 
 
 def _watching(on: _Ground, scheduler: Scheduler) -> Watching:

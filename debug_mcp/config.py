@@ -32,6 +32,9 @@ CONNECTION_VARIABLES = frozenset({
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
 })  # fmt: skip
 
+# Settings that belong in the file alone.
+REFUSED_VARIABLES = ("DEBUG_MCP_CREDENTIALS",)
+
 # Where clients keep their token, `debug-mcp call --url` among them.
 TOKEN_VARIABLE = "DEBUG_MCP_TOKEN"  # noqa: S105  # a name
 
@@ -240,7 +243,7 @@ def _check_environment() -> None:
     """Refuse a misspelt variable: ``DEBUG_MCP_ISOLATON=require:bwrap`` must not fail open."""
     known = [f"DEBUG_MCP_{name.upper()}" for name in Settings.model_fields]
     for name in os.environ:
-        if name == "DEBUG_MCP_CREDENTIALS":
+        if name in REFUSED_VARIABLES:
             raise InvalidInput(
                 f"credentials belong in {config_file()}, where git reads them by itself: {name} "
                 "would hand them to every program that the server starts",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from debug_mcp.cli.parser import build_parser
-from debug_mcp.config import Settings
+from debug_mcp.config import REFUSED_VARIABLES, Settings
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import TABLE
 from debug_mcp.interfaces.schema import slim_schema
@@ -150,7 +150,7 @@ def _resources() -> list[str]:
 def settings() -> str:
     """Return the page of all settings."""
     rows = [
-        f"| `{name}` | `DEBUG_MCP_{name.upper()}` | {_shown(name, field.default)} | "
+        f"| `{name}` | {_variable(name)} | {_shown(name, field.default)} | "
         f"{_cell(field.description or '')} |\n"
         for name, field in Settings.model_fields.items()
     ]
@@ -163,6 +163,11 @@ def settings() -> str:
             + "".join(rows),
         ]
     )
+
+
+def _variable(name: str) -> str:
+    variable = f"DEBUG_MCP_{name.upper()}"
+    return "not there: refused" if variable in REFUSED_VARIABLES else f"`{variable}`"
 
 
 def _shown(name: str, default: object) -> str:

@@ -4,9 +4,15 @@ A server that is started from a desktop or by an editor inherits a shorter one: 
 themselves in the files that a login shell reads. The only way to know is to start that shell.
 """
 
+import contextlib
 import os
 import pwd
-from collections.abc import Mapping
+import secrets
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import anyio
 
 from debug_mcp.errors import ToolFailed
 from debug_mcp.models.sessions import Isolation
@@ -18,25 +24,58 @@ LOGIN_SECONDS = 5
 _OUTPUT_BYTES = 1 << 20
 # The NUL parts what the profile printed from the environment. Not `echo $PATH`: fish prints spaces.
 _SHOW = "printf '\\0'; /usr/bin/env -0"
+# Everything that the shell starts inherits it, also what leaves its process group and its session,
+# as agents and daemons do: so they are known when they are to end.
+_MARK = "_DMCP_LOGIN"
+# What is killed may have forked a moment before; nothing forks for ever.
+_ROUNDS = 20
 
 
 async def login_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the person's login shell, or nothing where that does not tell.
 
     The shell gets an empty standard input and no terminal; what it prints is dropped, and after
-    ``LOGIN_SECONDS`` it is ended.
+    ``LOGIN_SECONDS`` it is ended. Nothing that it started is left: not a daemon either.
     """
+    mark = secrets.token_hex(8)
     shell = environment.get("SHELL") or _shell_of_user()
     # Interactive too: nvm and its like stand in .bashrc, which only an interactive shell reads.
     program = Confined(
-        shell, (shell, "-l", "-i", "-c", _SHOW), dict(environment), "/", Isolation.NONE
+        shell,
+        (shell, "-l", "-i", "-c", _SHOW),
+        {**environment, _MARK: mark},
+        "/",
+        Isolation.NONE,
     )
     try:
         shown = await capture(program, limit=_OUTPUT_BYTES, timeout=LOGIN_SECONDS)
     except ToolFailed:
         return {}
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_end_all, f"{_MARK}={mark}")
     variables = (os.fsdecode(field).partition("=") for field in shown.output.split(b"\0")[1:])
-    return {name: value for name, _, value in variables if name}
+    return {name: value for name, _, value in variables if name not in ("", _MARK)}
+
+
+def _end_all(mark: str) -> None:
+    """Kill every process that has a variable, and what it forked meanwhile."""
+    for _ in range(_ROUNDS):
+        found = list(_marked(mark.encode()))
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _marked(mark: bytes) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            # Somebody else's, or it has ended; a zombie has no variables.
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    yield int(entry.name)
 
 
 def _shell_of_user() -> str:

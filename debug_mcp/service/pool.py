@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import DebugMcpError
-from debug_mcp.models.repositories import Repository
+from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.runner.sandbox import Folders
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.instance import Instance
@@ -94,12 +94,16 @@ class Pool:
         try:
             await anyio.to_thread.run_sync(_make_folders, shelf.folder, self._idle)
             with lock_at_once(shelf.folder.with_suffix(".lock")) as ours:
-                while ours and await self._step(shelf, mirror, repository.default_ref or "HEAD"):
-                    pass
+                while ours and not await self._is_gone(repository):
+                    if not await self._step(shelf, mirror, repository.default_ref or "HEAD"):
+                        break
         except (DebugMcpError, OSError):
             pass  # sessions are made without it then, and say what is wrong
         finally:
             self._filling.discard(repository.id)
+
+    async def _is_gone(self, repository: Repository) -> bool:
+        return (await self._repositories.get(repository.id)).state is RepositoryState.REMOVED
 
     async def _step(self, shelf: Shelf, mirror: Mirror, ref: str) -> bool:
         """Make or switch one tree, or remove one too many; return whether there may be more to do.

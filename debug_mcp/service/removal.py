@@ -16,6 +16,7 @@ from debug_mcp.models.sessions import SessionClose, WorkSession
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.mirrors import Mirrors
+from debug_mcp.service.pool import Pool
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
@@ -35,6 +36,7 @@ class Removal:
         mirrors: Mirrors,
         clones: Clones,
         closing: Closing,
+        pool: Pool,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -42,6 +44,7 @@ class Removal:
         self._mirrors = mirrors
         self._clones = clones
         self._closing = closing
+        self._pool = pool
 
     async def remove(self, principal: Principal, args: RepositoryRemove) -> RemovedView:
         """Remove a repository; its name is free then.
@@ -64,6 +67,7 @@ class Removal:
         with anyio.CancelScope(shield=True):
             async with self._mirrors.locked(repository):
                 kept = await self._take_away(repository)
+            await self._pool.drop(repository.id)
         return RemovedView(
             repository=repository.name,
             closed=tuple(session.id for session in sessions),

@@ -66,3 +66,22 @@ async def test_a_shell_that_is_none_or_another_does_no_harm(tmp_path: Path, shel
     known = {**person(tmp_path, ""), "SHELL": shell}
     found = await login_environment(known)
     assert "PATH" in found or found == {}
+
+
+@pytest.mark.parametrize("start", ["", "setsid", "setsid nohup"])
+@pytest.mark.parametrize("end", ["", "sleep 600"])
+async def test_what_a_profile_started_in_the_background_ends_with_the_look(
+    tmp_path: Path, start: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "LOGIN_SECONDS", 2)
+    agent = "echo $$ > ~/pid; mv ~/pid ~/agent; exec sleep 600"
+    profile = (
+        f"{start} sh -c '{agent}' > /dev/null 2>&1 &\nuntil [ -e ~/agent ]; do :; done\n{end}\n"
+    )
+    found = await login_environment(person(tmp_path, profile))
+    assert ("PATH" in found) is not bool(end)
+    assert not [name for name in found if "LOGIN" in name]
+    process = Path("/proc", (tmp_path / "agent").read_text().strip())
+    with anyio.fail_after(20):
+        while process.exists() and "\nState:\tZ" not in (process / "status").read_text():
+            await anyio.sleep(0.01)

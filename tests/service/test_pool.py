@@ -7,7 +7,9 @@ import anyio
 import pytest
 
 from debug_mcp.app import open_services
+from debug_mcp.auth.principal import LOCAL
 from debug_mcp.config import Layout, Settings
+from debug_mcp.models.repositories import RepositoryRemove
 from debug_mcp.service.services import Services
 from debug_mcp.worktrees.pool import Shelf, shelves
 from tests.service.house import House, text
@@ -123,6 +125,17 @@ async def test_what_a_dead_server_was_making_and_trees_of_nobody_are_removed(
         assert not half_made.exists()
         assert not (pool / "r_gone").exists()
         assert len(commits(settings)) == 2
+
+
+async def test_trees_of_a_removed_repository_go_with_it(
+    house: House, settings: Settings, upstream: Upstream
+) -> None:
+    session = await house.open(upstream)
+    await house.run(session, "echo work > exported")
+    await until(lambda: len(commits(settings)) == 2)
+    [folder] = [shelf.folder for shelf in shelves(Layout(settings.data_dir).pool)]
+    await house.services.removal.remove(LOCAL, RepositoryRemove(name="calculator", force=True))
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("bound", [{"pool_trees": 0}, {"pool_bytes": 0}])
