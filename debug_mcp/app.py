@@ -36,6 +36,7 @@ from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.setup import Setup
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.trees import Trees
+from debug_mcp.service.uncommitted import Uncommitted
 from debug_mcp.service.watching import Watching
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
@@ -168,11 +169,7 @@ def _scheduler(on: _Ground) -> Scheduler:
 def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     mirrors = Mirrors(on.layout, on.confinement)
     repositories, clones = _repositories(on, mirrors)
-    trees = Trees(on.repositories, repositories, on.confinement, on.pool, on.layout)
-    setup = Setup(on.commands, scheduler, on.settings)
-    sessions = SessionService(
-        on.sessions, on.repositories, repositories, on.confinement, trees, setup, on.instance.id
-    )
+    trees, sessions = _sessions(on, repositories, scheduler)
     exports = ExportService(
         on.sessions,
         on.repositories,
@@ -231,6 +228,25 @@ def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clo
     freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
     service = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
     return service, clones
+
+
+def _sessions(
+    on: _Ground, repositories: RepositoryService, scheduler: Scheduler
+) -> tuple[Trees, SessionService]:
+    uncommitted = Uncommitted(on.confinement, on.tasks)
+    trees = Trees(on.repositories, repositories, on.confinement, on.pool, uncommitted, on.layout)
+    setup = Setup(on.commands, scheduler, on.settings)
+    service = SessionService(
+        on.sessions,
+        on.repositories,
+        repositories,
+        on.confinement,
+        trees,
+        setup,
+        uncommitted,
+        on.instance.id,
+    )
+    return trees, service
 
 
 def _watching(on: _Ground, scheduler: Scheduler) -> Watching:

@@ -46,3 +46,17 @@ class Upstream:
         self.git("add", "--all")
         self.git("commit", "--quiet", f"--message={message}")
         return self.git("rev-parse", "HEAD")
+
+
+def everything(path: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return mode, time and content of everything in a folder, git's own files too."""
+    found = {}
+    for entry in path.rglob("*"):
+        seen = entry.lstat()
+        content = b"" if entry.is_dir() and not entry.is_symlink() else _content(entry)
+        found[str(entry.relative_to(path))] = (seen.st_mode, seen.st_mtime_ns, content)
+    return found
+
+
+def _content(file: Path) -> bytes:
+    return str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()

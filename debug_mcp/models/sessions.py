@@ -72,6 +72,10 @@ class SessionCreate(Arguments):
     patch: str | None = Field(
         default=None, max_length=PATCH_CHARACTERS, description="unified diff, as git diff prints it"
     )
+    include_uncommitted: bool = Field(
+        default=False,
+        description="also what the person has not committed (local repository, at its HEAD)",
+    )
     wait_seconds: WaitSeconds = Field(
         default=20, description="answer after this long while set-up runs; default 20, at most 50"
     )
@@ -100,6 +104,14 @@ class PatchView(View):
 
     digest: str
     files: list[str]
+    lines: str
+
+
+class UncommittedView(View):
+    """What of the person's uncommitted work is in a session: ``lines`` is ``+added -removed``."""
+
+    files: list[str]
+    more_files: int | None = None
     lines: str
 
 
@@ -132,6 +144,7 @@ class SessionView(View):
     ref: str
     commit: str
     synced_at: Moment | None = None
+    uncommitted: UncommittedView | None = None
     patch: PatchView | None = None
     workspace: str = WORKSPACE
     isolation: Isolation

@@ -176,6 +176,12 @@ class Confinement:
         program = Confined("git", tuple(command), environment, "/", Isolation.NONE)
         return await capture(program, call.stdin, timeout=CLONE_SECONDS)
 
+    async def nobodys_git(self, call: GitCall) -> Captured:
+        """Run git outside of any sandbox, with nobody's configuration."""
+        environment = git.service_environment(user_environment().get("PATH", ""))
+        program = Confined("git", tuple(call.command), environment, "/", Isolation.NONE)
+        return await capture(program, call.stdin, timeout=CLONE_SECONDS)
+
 
 def _git_in(sandbox: Sandbox, folders: Folders, call: GitCall) -> Confined:
     """Return git at the root of a tree, inside a sandbox."""

@@ -161,13 +161,16 @@ class RepositoryService:
         principal.require(Scope.REPOSITORY_WRITE)
         return await self._register(principal, wanted, None, "repository")
 
-    async def start(self, principal: Principal, repository: Repository, ref: str) -> Start:
+    async def start(
+        self, principal: Principal, repository: Repository, ref: str, *, own_head: bool = False
+    ) -> Start:
         """Return where a session starts, with the mirror as new as it has to be for that.
 
         Args:
             principal: Who asks.
             repository: Cloned now if it was not yet.
             ref: A branch, tag or commit; ``HEAD`` means the repository's own default.
+            own_head: ``HEAD`` means the upstream's, whatever the default is.
 
         Raises:
             NotFound: There is no such ref; the candidates are the branches and tags.
@@ -188,7 +191,8 @@ class RepositoryService:
             local = connection.upstream.is_local
             new_enough = now() if local else now() - FRESH
             hint = await self._fetched(repository, connection, new_enough)
-        wanted = (repository.default_ref or ref) if ref == "HEAD" else ref
+        default = None if own_head else repository.default_ref
+        wanted = (default or ref) if ref == "HEAD" else ref
         commit = await self._resolve(repository, connection, wanted)
         said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
         if commit not in self._missing:

@@ -11,9 +11,11 @@ from debug_mcp.models.sessions import (
     ProjectView,
     SessionState,
     SessionView,
+    UncommittedView,
     WorkSession,
 )
 from debug_mcp.runner.sandbox import Folders
+from debug_mcp.service.trees import Made
 from debug_mcp.worktrees.patches import Numbers
 
 FILES_SHOWN = 100
@@ -36,7 +38,7 @@ def session_view(
     session: WorkSession,
     repository: Repository,
     folders: Folders,
-    numbers: Numbers | None,
+    made: Made,
     reopened: NextCall | None,
 ) -> SessionView:
     """Return the view of a session; looks into its tree, so call it in a thread.
@@ -45,7 +47,7 @@ def session_view(
         session: The session.
         repository: Its repository.
         folders: Its folders on the host.
-        numbers: What its patch changed, when that is to be told.
+        made: What it has beside its commit, when that is to be told.
         reopened: The call that opens another like it, for one that cannot be worked in.
     """
     tests = _test_command(folders.tree)
@@ -59,7 +61,8 @@ def session_view(
         repository=repository.name,
         ref=session.ref,
         commit=session.base,
-        patch=_patch_view(session, numbers),
+        uncommitted=_uncommitted_view(made),
+        patch=_patch_view(session, made.patch),
         isolation=session.isolation,
         project=ProjectView(tests=tests) if tests else None,
         next=run if session.state is SessionState.READY else reopened,
@@ -68,6 +71,17 @@ def session_view(
         paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
         return view.model_copy(update={"workspace": str(folders.tree), "paths": paths})
     return view
+
+
+def _uncommitted_view(made: Made) -> UncommittedView | None:
+    if made.uncommitted is None or not made.uncommitted.numbers.files:
+        return None
+    numbers = made.uncommitted.numbers
+    return UncommittedView(
+        files=list(numbers.files[:FILES_SHOWN]),
+        more_files=max(len(numbers.files) - FILES_SHOWN, 0) or None,
+        lines=numbers.lines,
+    )
 
 
 def _patch_view(session: WorkSession, numbers: Numbers | None) -> PatchView | None:

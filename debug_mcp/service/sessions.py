@@ -12,11 +12,12 @@ from debug_mcp.service.keys import keyed
 from debug_mcp.service.repositories import RepositoryService, Start
 from debug_mcp.service.session_views import session_view
 from debug_mcp.service.setup import Setup
-from debug_mcp.service.trees import Trees
+from debug_mcp.service.trees import Made, Trees
+from debug_mcp.service.uncommitted import Look, Uncommitted, with_uncommitted
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import patches
-from debug_mcp.worktrees.patches import Numbers
+from debug_mcp.worktrees.uncommitted import Person
 
 PREPARE_SECONDS = 50
 _LOOK_SECONDS = 0.1
@@ -33,9 +34,11 @@ class SessionService:
         confinement: Confinement,
         trees: Trees,
         setup: Setup,
+        uncommitted: Uncommitted,
         instance: str,
     ) -> None:
         self._setup = setup
+        self._uncommitted = uncommitted
         self._store = store
         self._repository_rows = repository_rows
         self._repositories = repositories
@@ -52,7 +55,11 @@ class SessionService:
         """
         principal.require(Scope.SESSION_WRITE)
         repository = await self._repositories.find(principal, args.repository)
-        start = await self._repositories.start(principal, repository, args.ref)
+        self._uncommitted.check(principal, repository, args)
+        start = await self._repositories.start(
+            principal, repository, args.ref, own_head=args.include_uncommitted
+        )
+        person = await self._uncommitted.person(repository, start.commit, args)
         boundary = await self._confinement.boundary()
         asked = WorkSession(
             id="",
@@ -72,14 +79,9 @@ class SessionService:
                 asked, keyed(principal, "session_create", args, args.idempotency_key)
             )
         if not new:
-            view = await self._view(await self._prepared(session), repository, None)
+            view = await self._view(await self._prepared(session), repository, Made())
             return await self._setup.told(view, args.wait_seconds)
-        numbers = await self._prepare(session, repository, start, args.patch)
-        await self._setup.begin(principal, session, repository)
-        view = await self._view(await self._store.get(session.id), repository, numbers)
-        hint = "; ".join(said for said in (start.hint, boundary.why) if said)
-        view = view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
-        return await self._setup.told(view, args.wait_seconds)
+        return await self._opened(principal, session, repository, start, args, person)
 
     async def ready(self, principal: Principal, session_id: str) -> WorkSession:
         """Return the principal's session if it can be worked in.
@@ -122,23 +124,50 @@ class SessionService:
             )
         return session
 
+    async def _opened(
+        self,
+        principal: Principal,
+        session: WorkSession,
+        repository: Repository,
+        start: Start,
+        args: SessionCreate,
+        person: Person | None,
+    ) -> SessionView:
+        """Make a new session's tree and begin its set-up; return its view."""
+        place = self._trees.folder(session) / "look"
+        look = self._uncommitted.look(principal, repository, args, start.commit, place)
+        made = await self._prepare(session, repository, start, args.patch, person, look)
+        await self._setup.begin(principal, session, repository)
+        view = await self._view(await self._store.get(session.id), repository, made)
+        left = await look.said()
+        why = (await self._confinement.boundary()).why
+        taken = made.uncommitted.said if made.uncommitted else ()
+        hint = "; ".join(said for said in (left, *taken, start.hint, why) if said)
+        view = view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
+        if left:
+            view = view.model_copy(update={"next": with_uncommitted(repository, args)})
+        return await self._setup.told(view, args.wait_seconds)
+
     async def _prepare(
         self,
         session: WorkSession,
         repository: Repository,
         start: Start,
         patch: str | None,
-    ) -> Numbers | None:
+        person: Person | None,
+        look: Look,
+    ) -> Made:
         """Make the tree; a session that cannot be made leaves nothing behind."""
         try:
-            numbers = await self._trees.make(session, repository, start.head_ref, patch)
+            made = await self._trees.make(session, repository, start.head_ref, patch, person)
         except BaseException:  # a cancelled call leaves nothing behind either
             with anyio.CancelScope(shield=True):
+                await look.end()
                 await self._trees.remove(session)
                 await self._store.fail(session.id)
             raise
         await self._store.advance(session.id, SessionState.READY)
-        return numbers
+        return made
 
     async def _prepared(self, session: WorkSession) -> WorkSession:
         """Wait for a session that another call with the same key is preparing.
@@ -158,16 +187,14 @@ class SessionService:
             )
         return session
 
-    async def _view(
-        self, session: WorkSession, repository: Repository, numbers: Numbers | None
-    ) -> SessionView:
+    async def _view(self, session: WorkSession, repository: Repository, made: Made) -> SessionView:
         ready = session.state is SessionState.READY
         view = await anyio.to_thread.run_sync(
             session_view,
             session,
             repository,
             self._confinement.folders(session),
-            numbers,
+            made,
             None if ready else await self._reopened(session),
         )
         return view.model_copy(update={"network": self._confinement.shares_network(session)})

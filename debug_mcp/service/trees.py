@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -12,12 +13,22 @@ from debug_mcp.models.sessions import WorkSession
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.pool import Pool
 from debug_mcp.service.repositories import RepositoryService
+from debug_mcp.service.uncommitted import Taken, Uncommitted
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees import checkouts, patches
 from debug_mcp.worktrees.checkouts import Checkout, Identity
 from debug_mcp.worktrees.files import reader
 from debug_mcp.worktrees.git import GitCall
+from debug_mcp.worktrees.uncommitted import Person
 from debug_mcp.worktrees.upstreams import is_local
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a new session's tree has beside its commit."""
+
+    patch: patches.Numbers | None = None
+    uncommitted: Taken | None = None
 
 
 class Trees:
@@ -29,12 +40,14 @@ class Trees:
         repositories: RepositoryService,
         confinement: Confinement,
         pool: Pool,
+        uncommitted: Uncommitted,
         layout: Layout,
     ) -> None:
         self._repository_rows = repository_rows
         self._repositories = repositories
         self._confinement = confinement
         self._pool = pool
+        self._uncommitted = uncommitted
         self._layout = layout
 
     def folder(self, session: WorkSession) -> Path:
@@ -47,13 +60,21 @@ class Trees:
         repository: Repository,
         head_ref: str | None,
         patch: str | None,
-    ) -> patches.Numbers | None:
-        """Check the session's commit out, apply the patch, and return what that changed.
+        person: Person | None = None,
+    ) -> Made:
+        """Check the session's commit out, then the person's uncommitted work, then the patch.
 
-        ``head_ref`` is the upstream's default branch, if its HEAD is on one.
+        Args:
+            session: Whose tree.
+            repository: Its repository.
+            head_ref: The upstream's default branch, if its HEAD is on one.
+            patch: What to apply, if anything.
+            person: Where uncommitted work is to be taken from, if it is.
 
         Raises:
             Conflict: The patch does not apply. What is there by then is the caller's to remove.
+            InvalidInput: The uncommitted work is too large.
+            ToolFailed: The uncommitted work cannot be read.
         """
         folders = self._confinement.folders(session)
         checkout = await self._checkout(session, repository, head_ref)
@@ -72,11 +93,15 @@ class Trees:
         run = self._confinement.git_in(session)
         if at != session.base:
             await checkouts.fill(run)
+        taken = None
+        if person is not None:
+            place = self.folder(session) / "uncommitted"
+            taken = await self._uncommitted.take(person, session, place, folders.tree)
         if patch is None:
-            return None
+            return Made(uncommitted=taken)
         numbers = await patches.apply(run, patch, reader(folders.tree))
         await patches.note_new(run, patch)
-        return numbers
+        return Made(numbers, taken)
 
     async def remove(self, session: WorkSession) -> None:
         """Delete a session's tree, home and temporary files."""
