@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.transcripts import Reader, blocks
 from tests.upstream import Upstream
+
+ROOT = Path(__file__).parents[2]
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -15,10 +18,12 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_leaves_the_fix_as_a_branch_in_its_repository() -> None:
+def test_the_demo_prints_what_the_readme_shows_and_leaves_the_fix_as_a_branch() -> None:
     done = demo()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
+    [transcript] = blocks((ROOT / "README.md").read_text(), "text")
+    Reader().compare([line for line in transcript if line.strip()], done.stdout)
     found = re.search(r"The branch fix-show is in (\S+);", done.stdout)
     assert found
     checkout = Path(found[1])
