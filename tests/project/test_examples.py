@@ -9,7 +9,7 @@ import pytest
 from tests.transcripts import Reader, blocks
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted(ROOT.glob("examples/*/client.py"))
+EXAMPLES = sorted(ROOT.glob("examples/*/*.py"))
 
 
 # `serve` does not start without a sandbox.
