@@ -20,6 +20,7 @@ from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
 from debug_mcp.service.exports import ExportService
+from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.files import FileService
 from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.instance import Instance
@@ -35,6 +36,7 @@ from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.setup import Setup
 from debug_mcp.service.tokens import TokenService
+from debug_mcp.service.transfers import Transfers
 from debug_mcp.service.trees import Trees
 from debug_mcp.service.uncommitted import Uncommitted
 from debug_mcp.service.watching import Watching
@@ -168,7 +170,7 @@ def _scheduler(on: _Ground) -> Scheduler:
 
 def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     mirrors = Mirrors(on.layout, on.confinement)
-    repositories, clones = _repositories(on, mirrors)
+    repositories, clones, fetches = _repositories(on, mirrors)
     trees, sessions = _sessions(on, repositories, scheduler)
     exports = ExportService(
         on.sessions,
@@ -203,7 +205,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     services = Services(
         repositories=repositories,
         removal=Removal(
-            on.repositories, on.sessions, repositories, mirrors, clones, closing, on.pool
+            on.repositories, on.sessions, repositories, mirrors, clones, fetches, closing, on.pool
         ),
         sessions=sessions,
         exports=exports,
@@ -222,12 +224,17 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     )
 
 
-def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clones]:
+def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clones, Fetches]:
     connections = Connections(on.settings, on.confinement)
-    clones = Clones(on.repositories, mirrors, connections, Supervisor(), on.tasks)
-    freshness = Freshness(on.repositories, mirrors, connections, on.tasks)
-    service = RepositoryService(on.repositories, mirrors, clones, freshness, connections)
-    return service, clones
+
+    def transfers(kind: str) -> Transfers:
+        return Transfers(kind, on.repositories, mirrors, Supervisor(), on.tasks)
+
+    clones = Clones(on.repositories, mirrors, transfers("clone"))
+    fetches = Fetches(on.repositories, mirrors, transfers("fetch"))
+    freshness = Freshness(on.repositories, mirrors, connections, fetches, on.tasks)
+    service = RepositoryService(on.repositories, mirrors, clones, fetches, freshness, connections)
+    return service, clones, fetches
 
 
 def _sessions(

@@ -45,7 +45,8 @@ class Connections:
         """Return git with a connection's environment."""
 
         async def run(call: GitCall) -> Captured:
-            return await capture(confined(connection, call), call.stdin, timeout=FETCH_SECONDS)
+            program = confined(connection, tuple(call.command))
+            return await capture(program, call.stdin, timeout=FETCH_SECONDS)
 
         return run
 
@@ -54,9 +55,8 @@ class Connections:
         return found.output.decode("utf-8", "replace").strip() or None
 
 
-def confined(connection: Connection, call: GitCall) -> Confined:
-    """Return git ready to start, outside of any sandbox."""
-    command = tuple(call.command)
+def confined(connection: Connection, command: tuple[str, ...]) -> Confined:
+    """Return git ready to start with a connection's environment, outside of any sandbox."""
     return Confined("git", command, dict(connection.environment), "/", Isolation.NONE)
 
 

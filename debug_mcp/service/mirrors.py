@@ -27,9 +27,9 @@ class Mirrors:
         """Return where a clone is made: a mirror is whole or not there."""
         return Mirror(self._path(repository, ".tmp"), self._confinement.host_git)
 
-    def clone_folder(self, repository: Repository) -> Path:
-        """Return where the shim of a clone keeps its files."""
-        return self._path(repository, ".clone")
+    def transfer_folder(self, repository: Repository, kind: str) -> Path:
+        """Return where the shim of a clone or a fetch keeps its files."""
+        return self._path(repository, f".{kind}")
 
     def locked(
         self, repository: Repository, seconds: float = LOCK_SECONDS

@@ -15,6 +15,7 @@ from debug_mcp.models.repositories import (
 from debug_mcp.models.sessions import SessionClose, WorkSession
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
+from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.pool import Pool
 from debug_mcp.service.repositories import RepositoryService
@@ -35,6 +36,7 @@ class Removal:
         repositories: RepositoryService,
         mirrors: Mirrors,
         clones: Clones,
+        fetches: Fetches,
         closing: Closing,
         pool: Pool,
     ) -> None:
@@ -43,6 +45,7 @@ class Removal:
         self._repositories = repositories
         self._mirrors = mirrors
         self._clones = clones
+        self._fetches = fetches
         self._closing = closing
         self._pool = pool
 
@@ -64,6 +67,8 @@ class Removal:
             await self._closing.close(principal, SessionClose(session_id=session.id))
         if repository.state is RepositoryState.CLONING:
             await self._clones.cancel(repository)
+        if repository.state is RepositoryState.SYNCING:
+            await self._fetches.cancel(repository)
         with anyio.CancelScope(shield=True):
             async with self._mirrors.locked(repository):
                 kept = await self._take_away(repository)

@@ -21,14 +21,15 @@ from debug_mcp.models.repositories import (
 )
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.connections import Connections
+from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.freshness import FRESH, Freshness
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.repository_views import (
     again,
     may_see,
     row,
-    unfinished,
     with_branches,
+    with_progress,
 )
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection
@@ -69,12 +70,14 @@ class RepositoryService:
         store: Repositories,
         mirrors: Mirrors,
         clones: Clones,
+        fetches: Fetches,
         freshness: Freshness,
         connections: Connections,
     ) -> None:
         self._store = store
         self._mirrors = mirrors
         self._clones = clones
+        self._fetches = fetches
         self._freshness = freshness
         self._connections = connections
         # What a clone does not bring of a commit never changes.
@@ -101,7 +104,9 @@ class RepositoryService:
         hint = None
         connection = await self._connection(repository, principal)
         if self._is_there(repository):
-            hint = await self._freshness.refresh(repository, connection, now(), args.wait_seconds)
+            hint = await self._freshness.refresh(
+                repository, connection, now(), args.wait_seconds, report
+            )
         else:
             repository = await self._cloned(repository, connection, args.wait_seconds, report)
         view = await self._view(await self._store.get(repository.id), principal)
@@ -217,7 +222,7 @@ class RepositoryService:
             if repository.state is RepositoryState.CLONING:
                 self._clones.follow(repository)
             else:
-                await self._freshness.set_right(repository)
+                await self._fetches.look(repository)
 
     def mirror(self, repository: Repository) -> Mirror:
         """Return the mirror of a repository."""
@@ -256,13 +261,15 @@ class RepositoryService:
         return repository
 
     async def _view(self, repository: Repository, principal: Principal) -> RepositoryView:
+        view = row(repository, principal)
+        match repository.state:
+            case RepositoryState.CLONING:
+                view = with_progress(view, await self._clones.progress(repository))
+            case RepositoryState.SYNCING:
+                view = with_progress(view, await self._fetches.progress(repository))
         if self._is_there(repository):
-            branches = await self.mirror(repository).branches()
-            return with_branches(row(repository, principal), branches)
-        progress = None
-        if repository.state is RepositoryState.CLONING:
-            progress = await self._clones.progress(repository)
-        return unfinished(row(repository, principal), repository, progress)
+            return with_branches(view, await self.mirror(repository).branches())
+        return view.model_copy(update={"next": again(repository)})
 
     def _is_there(self, repository: Repository) -> bool:
         return repository.state in (RepositoryState.READY, RepositoryState.SYNCING)

@@ -52,12 +52,10 @@ def with_branches(view: RepositoryView, branches: Sequence[str]) -> RepositoryVi
     )
 
 
-def unfinished(
-    view: RepositoryView, repository: Repository, progress: tuple[int, str] | None
-) -> RepositoryView:
-    """Return the view of a repository without a mirror: what to do about it comes next."""
+def with_progress(view: RepositoryView, progress: tuple[int, str] | None) -> RepositoryView:
+    """Return the view of a repository that is being cloned or fetched, with how far that is."""
     told = None if progress is None else ProgressView(percent=progress[0], text=progress[1])
-    return view.model_copy(update={"progress": told, "next": again(repository)})
+    return view.model_copy(update={"progress": told})
 
 
 def again(repository: Repository) -> NextCall:

@@ -4,7 +4,6 @@ Explicit refspecs, because ``--mirror`` would bring every pull request and prune
 """
 
 import difflib
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,19 @@ from typing import NamedTuple
 
 from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.worktrees.connections import Connection
+from debug_mcp.worktrees.fetches import (
+    Listing,
+    fetch_arguments,
+    listing,
+    look_arguments,
+    parse_listing,
+    script,
+)
 from debug_mcp.worktrees.git import FULL_COMMIT, GitCall, Run, check_ref, git_call, parse_commit
 
 OURS = "refs/debug-mcp"
 UPSTREAM_HEAD = f"{OURS}/upstream-head"
+_HEAD = f"+HEAD:{UPSTREAM_HEAD}"
 # What an upstream gave on request: pull requests, mostly.
 _REQUESTED = f"{OURS}/requested"
 _SYMREF = "ref: refs/heads/"
@@ -121,47 +129,71 @@ class Mirror:
         Raises:
             ToolFailed: The upstream cannot be read; the message is git's own.
         """
-        url = connection.upstream.url
-
-        async def there(*arguments: str) -> bytes:
-            return await git_call(run, self._call(*arguments, over=connection))
-
-        listing = await there(
-            "ls-remote", "--quiet", "--symref", "--end-of-options", url,
-            "HEAD", "refs/heads/*", "refs/tags/*",
-        )  # fmt: skip
-        seen = _Listing(listing.decode("utf-8", "surrogateescape"))
+        look, fetch = self._fetch_calls(connection, depth)
+        names = await git_call(run, look)
+        seen = listing(names.decode("utf-8", "surrogateescape"), depth)
         noted = self.path / _NOTED
-        stamp = hashlib.sha256(listing + f"depth {depth}".encode()).hexdigest()
-        if _read(noted) != stamp:
+        if _read(noted) != seen.text:
             noted.unlink(missing_ok=True)
-            head = [] if seen.commit is None else [f"+HEAD:{UPSTREAM_HEAD}"]
-            await there(
-                "fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head",
-                "--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow",
-                *self._deepened(depth), "--end-of-options", url,
-                "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", *head,
-            )  # fmt: skip
-            if seen.commit is None:
-                await self._git("update-ref", "-d", UPSTREAM_HEAD)
-            if seen.branch is not None:
-                await self._git("symbolic-ref", "HEAD", f"{_BRANCHES}{seen.branch}")
-            elif seen.commit is not None:
-                await self._git("update-ref", "--no-deref", "HEAD", UPSTREAM_HEAD)
-            (self.path / _DEPTH).write_text(str(depth or ""))
-            # Not when it moved between the two looks: then the next call looks again.
-            if await self.refs() == seen.refs:
-                noted.write_text(stamp)
+            head = () if seen.commit is None else (_HEAD,)
+            await git_call(run, replace(fetch, arguments=(*fetch.arguments, *head)))
+            await self._note(seen)
         # Asked of the mirror: the upstream may have moved between the listing and the fetch.
         return await self.head()
 
-    def _deepened(self, depth: int | None) -> list[str]:
+    def fetch_script(
+        self, connection: Connection, into: Path, depth: int | None = None
+    ) -> tuple[str, ...]:
+        """Return the command line that does as ``fetch``, but for what ``settle_fetch`` does.
+
+        It writes its progress on standard error, and what the upstream listed to ``into``.
+        """
+        look, fetch = self._fetch_calls(connection, depth, "--progress")
+        return script(look, fetch, _HEAD, into, self.path / _NOTED, depth)
+
+    async def settle_fetch(self, listed: Path) -> UpstreamHead | None:
+        """Note what a fetch brought whose script has ended well; return the upstream's HEAD."""
+        seen = parse_listing(_read(listed) or "")
+        if _read(self.path / _NOTED) != seen.text:
+            await self._note(seen)
+        return await self.head()
+
+    def mend(self) -> None:
+        """Remove what a fetch that was killed left locked or half-written; none may be running."""
+        for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/??/tmp_obj_*"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _fetch_calls(
+        self, connection: Connection, depth: int | None, *further: str
+    ) -> tuple[GitCall, GitCall]:
+        url = connection.upstream.url
+        fetch = fetch_arguments(url, *self._deepened(depth), *further)
+        return (
+            self._call(*look_arguments(url), over=connection),
+            self._call(*fetch, over=connection),
+        )
+
+    async def _note(self, seen: Listing) -> None:
+        """Bring HEAD to where the upstream has it, and keep what it listed."""
+        if seen.commit is None:
+            await self._git("update-ref", "-d", UPSTREAM_HEAD)
+        if seen.branch is not None:
+            await self._git("symbolic-ref", "HEAD", f"{_BRANCHES}{seen.branch}")
+        elif seen.commit is not None:
+            await self._git("update-ref", "--no-deref", "HEAD", UPSTREAM_HEAD)
+        (self.path / _DEPTH).write_text(str(seen.depth or ""))
+        # Not when it moved between the two looks: then the next call looks again.
+        if await self.refs() == seen.refs:
+            (self.path / _NOTED).write_text(seen.text, "utf-8", "surrogateescape")
+
+    def _deepened(self, depth: int | None) -> tuple[str, ...]:
         """Return how a fetch makes the history as deep as it shall be, where it is not."""
         if (_read(self.path / _DEPTH) or "") == str(depth or ""):
-            return []
+            return ()
         if depth is not None:
-            return [f"--depth={depth}"]
-        return ["--unshallow"] if (self.path / "shallow").exists() else []
+            return (f"--depth={depth}",)
+        return ("--unshallow",) if (self.path / "shallow").exists() else ()
 
     async def missing_parts(self, commit: str) -> tuple[bool, bool]:
         """Return whether a commit has submodules, and files that Git LFS keeps.
@@ -315,24 +347,8 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-class _Listing:
-    """What ``git ls-remote --symref`` printed: where HEAD stands, and every branch and tag."""
-
-    def __init__(self, text: str) -> None:
-        lines = [line.partition("\t") for line in text.split("\n") if line]
-        heads = [value for value, _, name in lines if name == "HEAD"]
-        branches = [value.removeprefix(_SYMREF) for value in heads if value.startswith(_SYMREF)]
-        self.branch = branches[0] if branches else None
-        self.commit = next((value for value in heads if not value.startswith("ref: ")), None)
-        self.refs = sorted(
-            (name, oid)
-            for oid, _, name in lines
-            if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
-        )
-
-
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return path.read_text("utf-8", "surrogateescape")
     except OSError:
         return None

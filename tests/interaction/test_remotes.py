@@ -233,6 +233,181 @@ async def test_a_remote_upstream_is_asked_again_when_a_ref_is_unknown_or_a_minut
         assert view["head"]["commit"] == fourth
 
 
+async def cloned(agent: Agent, host: GitServer, upstream: Upstream) -> tuple[str, str]:
+    """Clone, and hold back what comes next; return the URL and a commit that is not fetched."""
+    url = f"{host.url}/calculator"
+    await agent.call("repository_init", url=url)
+    host.gate.clear()
+    return url, upstream.commit("Newer", {"newer.txt": "x" * 100_000})
+
+
+async def state(agent: Agent) -> dict[str, Any]:
+    [row] = (await agent.call("repository_list"))["repositories"]
+    return row  # type: ignore[no-any-return]
+
+
+async def until_ready(agent: Agent) -> dict[str, Any]:
+    with anyio.fail_after(20):
+        while (row := await state(agent))["state"] != "ready":
+            await anyio.sleep(0.01)
+    return row
+
+
+@ways
+@plain
+async def test_a_slow_fetch_is_told_of_and_sessions_start_from_what_was_there(
+    way: str, settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    reported: list[float] = []
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        reported.append(progress)
+        host.gate.set()
+
+    async with connect(way, settings) as agent:
+        url, newer = await cloned(agent, host, upstream)
+        begun = await agent.call("repository_init", url=url, wait_seconds=0)
+        assert "still being fetched" in begun["hint"]
+        await until_held(host)
+        assert (await state(agent))["state"] == "syncing"
+        older = await agent.call("session_create", repository="calculator")
+        assert older["commit"] != newer
+        result = await agent.client.call_tool(
+            "repository_init", {"url": url, "wait_seconds": 50}, progress_callback=told
+        )
+        view = result.structured_content
+        assert view is not None
+        assert (view["state"], view["head"]["commit"]) == ("ready", newer)
+        assert reported
+    assert not list(settings.data_dir.glob("repositories/*.fetch"))
+
+
+@plain
+async def test_a_fetch_goes_on_when_its_server_is_killed_and_the_next_server_has_it(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        url, newer = await cloned(agent, host, upstream)
+    with killable(settings) as first:
+        first.call("repository_init", url=url, wait_seconds=0)
+        await until_held(host)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    [folder] = settings.data_dir.glob("repositories/*.fetch")
+    assert not (folder / "spec").exists(), "the person's environment is not kept"
+    requests = host.requests
+    async with connect("memory-modern", settings) as agent:
+        assert (await state(agent))["state"] == "syncing"
+        host.gate.set()
+        assert (await until_ready(agent))["head"]["commit"] == newer
+        session = await agent.call("session_create", repository="calculator")
+        assert session["commit"] == newer
+    assert host.requests == requests, "it was fetched twice"
+    assert not folder.exists()
+
+
+@plain
+async def test_two_servers_that_are_asked_at_once_fetch_once(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    seen: list[str] = []
+    async with (
+        connect("memory-modern", settings) as one,
+        connect("memory-modern", settings) as two,
+    ):
+        _, newer = await cloned(one, host, upstream)
+        host.gate.set()
+        set_column(settings, "synced_at", column(settings, "synced_at") - 61_000_000)
+        requests = host.requests
+
+        async def open_session(agent: Agent) -> None:
+            seen.append((await agent.call("session_create", repository="calculator"))["commit"])
+
+        async with anyio.create_task_group() as tasks:
+            for agent in (one, two, one, two):
+                tasks.start_soon(open_session, agent)
+        alone = host.requests - requests
+        upstream.commit("Newest", {"newest.txt": ""})
+        set_column(settings, "synced_at", column(settings, "synced_at") - 61_000_000)
+        await open_session(one)
+        assert host.requests - requests == 2 * alone
+    assert seen[:4] == [newer] * 4
+
+
+@plain
+async def test_a_fetch_whose_shim_was_killed_is_mended_and_begun_again(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        url, newer = await cloned(agent, host, upstream)
+        await agent.call("repository_init", url=url, wait_seconds=0)
+        await until_held(host)
+        [folder] = settings.data_dir.glob("repositories/*.fetch")
+        [mirror] = settings.data_dir.glob("repositories/r_????")
+        for name in ("packed-refs.lock", "shallow.lock", "refs/heads/main.lock"):
+            (mirror / name).touch()
+        fields = read_fields(folder / "state")
+        assert fields is not None
+        os.kill(int(fields["shim"]), signal.SIGKILL)
+        assert "was interrupted" in (await until_ready(agent))["error"]
+        host.gate.set()
+        view = await agent.call("repository_init", url=url)
+        assert view["head"]["commit"] == newer
+        assert "hint" not in view
+        assert "error" not in view
+        assert not list(mirror.rglob("*.lock"))
+        assert not list(mirror.rglob("tmp_*"))
+
+
+@plain
+async def test_a_fetch_that_takes_too_long_is_ended_with_all_of_its_processes(
+    settings: Settings, upstream: Upstream, host: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("debug_mcp.service.fetches.FETCH_SECONDS", 2)
+    async with connect("memory-modern", settings) as agent:
+        url, _ = await cloned(agent, host, upstream)
+        view = await agent.call("repository_init", url=url, wait_seconds=50)
+        assert "the fetch took longer than 2 s" in view["hint"]
+        assert view["state"] == "ready"
+        mirror = str(next(settings.data_dir.glob("repositories/r_????")))
+        assert not [pid for pid in processes() if mirror in command_line(pid)]
+
+
+def processes() -> list[str]:
+    return [path.name for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def command_line(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc", pid, "cmdline").read_text(errors="replace")
+    return ""
+
+
+@plain
+async def test_a_repository_that_is_being_fetched_can_be_removed(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        url, _ = await cloned(agent, host, upstream)
+        await agent.call("repository_init", url=url, wait_seconds=0)
+        await until_held(host)
+        removed = await agent.call("repository_remove", name="calculator")
+        assert removed["state"] == "removed"
+    assert not list(settings.data_dir.glob("repositories/r_????*/"))
+
+
+@plain
+async def test_a_login_that_fails_at_a_fetch_names_the_profile_too(
+    settings: Settings, upstream: Upstream, host: GitServer
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        url, _ = await cloned(agent, host, upstream)
+        host.password = "hunter2"
+        hint = (await agent.call("repository_init", url=url))["hint"]
+        assert "profile user" in hint
+        assert (await state(agent))["error"] == hint
+
+
 @plain
 async def test_what_is_no_branch_is_fetched_on_request(
     settings: Settings, upstream: Upstream, host: GitServer
@@ -268,7 +443,7 @@ async def test_a_remote_that_cannot_be_reached_is_a_hint_when_its_mirror_is_ther
         assert "starts from the mirror as it was" in later["hint"]
         [row] = (await agent.call("repository_list"))["repositories"]
         assert row["state"] == "ready"
-        assert "git ls-remote failed" in row["error"]
+        assert "git fetch failed" in row["error"]
         assert (await agent.call("repository_init", url=url))["hint"]
         upstream.path.with_name("moved").rename(upstream.path)
         assert "hint" not in await agent.call("repository_init", url=url)
