@@ -5,18 +5,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import CollectedView, Globs
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
+from debug_mcp.models.environment import Environment
 from debug_mcp.models.outputs import CommandId, OutputView
 from debug_mcp.models.results import ResultsView
 from debug_mcp.models.sessions import SessionId
 
 # `bash -c` fails at 128 KiB, the kernel's limit for one argument.
 SCRIPT_CHARACTERS = 96 * 1024
-VARIABLES = 200
 RUN_WAIT_SECONDS = 20
 WAIT_SECONDS = 50
 TIMEOUT_SECONDS = 600
@@ -53,15 +53,6 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
-def _as_text(value: object) -> object:
-    """Take 1 for "1": models write numbers where an environment has only texts."""
-    return str(value) if isinstance(value, int | float) else value
-
-
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
-EnvironmentValue = Annotated[str, BeforeValidator(_as_text)]
-
-
 class CommandRun(Arguments):
     """Arguments of ``command_run``."""
 
@@ -71,9 +62,7 @@ class CommandRun(Arguments):
         | Annotated[list[str], Field(min_length=1, max_length=4096)]
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
-    env: dict[EnvironmentName, EnvironmentValue] = Field(
-        default={}, max_length=VARIABLES, description="further variables, by name"
-    )
+    env: Environment = Field(default={}, description="further variables, by name")
     timeout_seconds: float = Field(
         default=TIMEOUT_SECONDS,
         gt=0,

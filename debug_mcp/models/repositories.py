@@ -11,7 +11,8 @@ from pydantic import BeforeValidator, Field
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import Globs
 from debug_mcp.models.base import Arguments, Moment, View, WaitSeconds
-from debug_mcp.models.commands import SCRIPT_CHARACTERS, EnvironmentName, EnvironmentValue
+from debug_mcp.models.commands import SCRIPT_CHARACTERS
+from debug_mcp.models.environment import Environment
 
 INIT_WAIT_SECONDS = 20
 
@@ -67,7 +68,6 @@ Setup = Annotated[
     BeforeValidator(_one_or_many),
     Field(max_length=50),
 ]
-Environment = Annotated[dict[EnvironmentName, EnvironmentValue], Field(max_length=200)]
 
 
 class RepositoryInit(Arguments):

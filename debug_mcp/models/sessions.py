@@ -3,15 +3,17 @@
 The class is ``WorkSession``, because the protocol and debuggers have sessions too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, StringConstraints
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, View, WaitSeconds
+from debug_mcp.models.environment import Environment
 
 PATCH_CHARACTERS = 4 * 1024 * 1024
 WORKSPACE = "/workspace"
@@ -36,7 +38,13 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkSession:
-    """A stored session. ``base`` is the full commit id that its tree started from."""
+    """A stored session.
+
+    Attributes:
+        base: The full commit id that its tree started from.
+        name: A label, unique among the open sessions of its principal.
+        env: Variables of every command in it, over the repository's own.
+    """
 
     id: str
     repository_id: str
@@ -50,9 +58,17 @@ class WorkSession:
     patch_digest: str | None = None
     closed_why: str | None = None
     exported_ref: str | None = None
+    name: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 SessionId = Annotated[str, Field(min_length=1, max_length=64, description="from session_create")]
+
+
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\n\r]+$"),
+]
 
 
 class SessionCreate(Arguments):
@@ -76,6 +92,9 @@ class SessionCreate(Arguments):
         default=False,
         description="also what the person has not committed (local repository, at its HEAD)",
     )
+    sync: bool = Field(default=True, description="false: do not ask the upstream for news")
+    name: Label | None = Field(default=None, description="label, as you like")
+    env: Environment = Field(default={}, description="variables of all its commands")
     wait_seconds: WaitSeconds = Field(
         default=20, description="answer after this long while set-up runs; default 20, at most 50"
     )
@@ -139,6 +158,7 @@ class SessionView(View):
     """A session as a caller sees it."""
 
     session_id: str
+    name: str | None = None
     state: SessionState
     repository: str
     ref: str
@@ -152,6 +172,7 @@ class SessionView(View):
     paths: PathsView | None = None
     setup: SetupView | None = None
     project: ProjectView | None = None
+    env: tuple[str, ...] = ()
     hint: str | None = None
     next: NextCall | None = None
 

@@ -7,7 +7,6 @@ from debug_mcp.config import NetworkPolicy, Settings
 from debug_mcp.errors import InvalidInput, NextCall, NotFound
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import (
-    VARIABLES,
     Command,
     CommandCancel,
     CommandList,
@@ -21,7 +20,6 @@ from debug_mcp.models.commands import (
     UntilView,
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
-from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState
 from debug_mcp.runner import output
 from debug_mcp.service.artifacts import with_collected
@@ -34,6 +32,7 @@ from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.variables import together
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
 from debug_mcp.store.repositories import Repositories
@@ -86,12 +85,13 @@ class CommandService:
         request = keyed(principal, "command_run", asked, asked.idempotency_key)
         if session.state is not SessionState.READY and not await self._store.is_known(request):
             await self._sessions.ready(principal, session.id)  # says why it is not
+        env = together(repository.env, session.env, asked.env)
         command = Command(
             id="",
             session_id=session.id,
             principal=principal.name,
             state=CommandState.QUEUED,
-            request=asked.model_copy(update={"env": _variables(repository, asked)}),
+            request=asked.model_copy(update={"env": env}),
             accepted_at=now(),
         )
         # A caller that gives up now may not know of it, but the command is not held up.
@@ -266,21 +266,6 @@ def _relative(cwd: str) -> str:
     return "/".join(part for part in parts if part not in ("", ".")) or "."
 
 
-def _variables(repository: Repository, args: CommandRun) -> dict[str, str]:
-    """Return the repository's variables with the caller's over them.
-
-    Raises:
-        InvalidInput: Together they are more than a command can have.
-    """
-    together = {**repository.env, **args.env}
-    if len(together) > VARIABLES:
-        raise InvalidInput(
-            f"env: {len(together)} variables with the repository's own; the limit is {VARIABLES}",
-            field="env",
-        )
-    return together
-
-
 def _check_text(args: CommandRun) -> None:
     """Refuse what no process can be given.
 
@@ -288,6 +273,6 @@ def _check_text(args: CommandRun) -> None:
         InvalidInput: There is a NUL in it.
     """
     command = [args.command] if isinstance(args.command, str) else args.command
-    for field, texts in (("command", command), ("cwd", [args.cwd]), ("env", args.env.values())):
+    for field, texts in (("command", command), ("cwd", [args.cwd])):
         if any("\0" in text for text in texts):
             raise InvalidInput(f"{field} holds a NUL character", field=field)

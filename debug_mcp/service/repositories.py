@@ -19,8 +19,10 @@ from debug_mcp.models.repositories import (
     RepositoryState,
     RepositoryView,
 )
+from debug_mcp.models.sessions import SessionCreate
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.connections import Connections
+from debug_mcp.service.corrected import create_again
 from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.freshness import FRESH, Freshness
 from debug_mcp.service.mirrors import Mirrors
@@ -34,7 +36,7 @@ from debug_mcp.service.repository_views import (
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.git import check_ref
-from debug_mcp.worktrees.mirrors import Mirror
+from debug_mcp.worktrees.mirrors import Mirror, is_request
 from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, registered
 
 # How long session_create waits for a clone, and then for a fetch: clients cut calls at 60 s.
@@ -167,15 +169,15 @@ class RepositoryService:
         return await self._register(principal, wanted, None, "repository")
 
     async def start(
-        self, principal: Principal, repository: Repository, ref: str, *, own_head: bool = False
+        self, principal: Principal, repository: Repository, args: SessionCreate
     ) -> Start:
         """Return where a session starts, with the mirror as new as it has to be for that.
 
         Args:
             principal: Who asks.
             repository: Cloned now if it was not yet.
-            ref: A branch, tag or commit; ``HEAD`` means the repository's own default.
-            own_head: ``HEAD`` means the upstream's, whatever the default is.
+            args: The ref, where ``HEAD`` means the repository's own default, or the upstream's
+                HEAD for a session with uncommitted work; and whether to ask the upstream.
 
         Raises:
             NotFound: There is no such ref; the candidates are the branches and tags.
@@ -192,14 +194,15 @@ class RepositoryService:
                     "send this call again",
                     next_call=again(known),
                 )
-        else:
+        elif args.sync:
             local = connection.upstream.is_local
             new_enough = now() if local else now() - FRESH
             hint = await self._fetched(repository, connection, new_enough)
-        default = None if own_head else repository.default_ref
-        wanted = (default or ref) if ref == "HEAD" else ref
-        commit = await self._resolve(repository, connection, wanted)
+        default = None if args.include_uncommitted else repository.default_ref
+        wanted = (default or args.ref) if args.ref == "HEAD" else args.ref
+        commit, old = await self._resolve(repository, connection, wanted, args)
         said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
+        said += [old] if old else []
         if commit not in self._missing:
             self._missing[commit] = await self.mirror(repository).missing_parts(commit)
         submodules, lfs = self._missing[commit]
@@ -232,18 +235,38 @@ class RepositoryService:
         """Hold the mirror alone, among all servers; raises ``Busy`` when that takes too long."""
         return self._mirrors.locked(repository)
 
-    async def _resolve(self, repository: Repository, connection: Connection, ref: str) -> str:
-        """Return the commit of a ref; what is unknown here may have come to the upstream since."""
+    async def _resolve(
+        self, repository: Repository, connection: Connection, ref: str, args: SessionCreate
+    ) -> tuple[str, str | None]:
+        """Return the commit of a ref, and why it may be older than what the upstream has.
+
+        What is unknown here may have come to the upstream since. What no fetch of branches and tags
+        brings, such as a pull request, is asked for each time: it may have moved.
+        """
         mirror = self.mirror(repository)
+        if not args.sync:
+            try:
+                return await mirror.resolve(ref), None
+            except NotFound as error:
+                error.next_call = create_again(repository, args, without={"sync"})
+                raise
+        if is_request(ref):
+            came = await self._requested(repository, connection, ref)
+            old = f"the upstream did not give {ref}; the session starts where it was last seen"
+            return await mirror.resolve(ref), None if came else old
         try:
-            return await mirror.resolve(ref)
+            return await mirror.resolve(ref), None
         except NotFound:
             if not connection.upstream.is_local:
                 await self._fetched(repository, connection, now())
+            await self._requested(repository, connection, ref)
+            return await mirror.resolve(ref), None
+
+    async def _requested(self, repository: Repository, connection: Connection, ref: str) -> bool:
+        """Ask the upstream for a ref that is neither branch nor tag; return whether it came."""
+        async with self.locked(repository):
             run = self._connections.run(connection)
-            async with self.locked(repository):
-                await mirror.request(ref, connection, run)
-            return await mirror.resolve(ref)
+            return await self.mirror(repository).request(ref, connection, run)
 
     async def _fetched(
         self, repository: Repository, connection: Connection, newer_than: datetime

@@ -57,6 +57,7 @@ def session_view(
     }
     view = SessionView(
         session_id=session.id,
+        name=session.name,
         state=session.state,
         repository=repository.name,
         ref=session.ref,
@@ -65,6 +66,7 @@ def session_view(
         patch=_patch_view(session, made.patch),
         isolation=session.isolation,
         project=ProjectView(tests=tests) if tests else None,
+        env=tuple(session.env),
         next=run if session.state is SessionState.READY else reopened,
     )
     if session.isolation is Isolation.NONE:

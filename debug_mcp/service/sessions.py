@@ -14,6 +14,7 @@ from debug_mcp.service.session_views import session_view
 from debug_mcp.service.setup import Setup
 from debug_mcp.service.trees import Made, Trees
 from debug_mcp.service.uncommitted import Look, Uncommitted, with_uncommitted
+from debug_mcp.service.variables import together
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import patches
@@ -51,14 +52,14 @@ class SessionService:
 
         Raises:
             NotFound: There is no such repository or ref.
-            Conflict: The patch does not apply, or the idempotency key means another session.
+            Conflict: The patch does not apply, the name is taken, or the idempotency key means
+                another session.
         """
         principal.require(Scope.SESSION_WRITE)
         repository = await self._repositories.find(principal, args.repository)
         self._uncommitted.check(principal, repository, args)
-        start = await self._repositories.start(
-            principal, repository, args.ref, own_head=args.include_uncommitted
-        )
+        together(repository.env, args.env)
+        start = await self._repositories.start(principal, repository, args)
         person = await self._uncommitted.person(repository, start.commit, args)
         boundary = await self._confinement.boundary()
         asked = WorkSession(
@@ -72,6 +73,8 @@ class SessionService:
             instance=self._instance,
             created_at=now(),
             patch_digest=None if args.patch is None else patches.digest(args.patch),
+            name=args.name,
+            env=args.env,
         )
         # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
         with anyio.CancelScope(shield=True):

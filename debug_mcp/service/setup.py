@@ -15,6 +15,7 @@ from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import SessionView, SetupView, WorkSession
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.variables import together
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.idempotency import Request
 
@@ -38,7 +39,7 @@ class Setup:
         request = CommandRun(
             session_id=session.id,
             command=script(repository.setup),
-            env=dict(repository.env),
+            env=together(repository.env, session.env),
             timeout_seconds=TIMEOUT_SECONDS,
             network=NetworkRules(self._settings.network).decide_for_setup(principal),
         )

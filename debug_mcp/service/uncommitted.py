@@ -26,6 +26,7 @@ from debug_mcp.errors import (
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import SessionCreate, WorkSession
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.corrected import create_again
 from debug_mcp.worktrees import uncommitted
 from debug_mcp.worktrees.patches import Numbers
 from debug_mcp.worktrees.uncommitted import Changes, Glass, Person
@@ -128,7 +129,7 @@ class Uncommitted:
                 f"the uncommitted work is on top of {person.head[:12]}, where the person's HEAD "
                 f"is, and the session would start at {commit[:12]}",
                 field="ref",
-                next_call=_again(repository, args),
+                next_call=with_uncommitted(repository, args),
             )
         return person
 
@@ -212,17 +213,8 @@ class Uncommitted:
 
 
 def with_uncommitted(repository: Repository, args: SessionCreate) -> NextCall:
-    """Return the call that opens the session with the uncommitted work in it."""
-    return _again(repository, args)
-
-
-def _again(repository: Repository, args: SessionCreate) -> NextCall:
-    """Return the call again, with the uncommitted work and where that is."""
-    given = args.model_dump(exclude_unset=True, exclude={"ref", "idempotency_key"})
-    return {
-        "tool": "session_create",
-        "arguments": {**given, "repository": repository.name, _FIELD: True},
-    }
+    """Return the call that opens the session with the uncommitted work, where that is."""
+    return create_again(repository, args, without={"ref", "sync"}, include_uncommitted=True)
 
 
 def _notes(found: Changes, filtered: list[str], person: Person) -> list[str]:

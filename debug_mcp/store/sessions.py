@@ -6,6 +6,7 @@ from typing import LiteralString
 
 import aiosqlite
 
+from debug_mcp.errors import Conflict
 from debug_mcp.lifecycle import SESSION, sources
 from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
 from debug_mcp.store.database import Database, Row
@@ -25,7 +26,8 @@ class Sessions:
         """Store a session under a fresh id; return it, and whether it is new.
 
         Raises:
-            Conflict: The idempotency key was used with other arguments.
+            Conflict: The idempotency key was used with other arguments, or another session of the
+                principal's that is open has the name.
         """
 
         async def unit(connection: aiosqlite.Connection) -> tuple[WorkSession, bool]:
@@ -35,6 +37,7 @@ class Sessions:
                     "SELECT * FROM sessions WHERE id = ?", (known,)
                 )
                 return _session(next(iter(rows))), False
+            await _check_name(connection, session)
             stored = replace(session, id=await fresh_id(connection, "sessions", "s"))
             await insert(
                 connection,
@@ -50,6 +53,8 @@ class Sessions:
                     "instance": stored.instance,
                     "created_at": to_micros(stored.created_at),
                     "patch_digest": stored.patch_digest,
+                    "name": stored.name,
+                    "env": json.dumps(dict(stored.env)),
                 },
             )
             await remember(connection, request, stored.id)
@@ -165,6 +170,21 @@ class Sessions:
         return int(rows[0][0])
 
 
+async def _check_name(connection: aiosqlite.Connection, session: WorkSession) -> None:
+    rows = await connection.execute_fetchall(
+        "SELECT id FROM sessions WHERE principal = ? AND name = ? "
+        "AND state NOT IN ('closed', 'failed')",
+        (session.principal, session.name),
+    )
+    for row in rows:
+        raise Conflict(
+            f"session {row['id']} of yours is open under the name {session.name!r}: work in that "
+            "one, or give this one another name",
+            field="name",
+            candidates=[row["id"]],
+        )
+
+
 def _session(row: Row) -> WorkSession:
     return WorkSession(
         id=row["id"],
@@ -179,4 +199,6 @@ def _session(row: Row) -> WorkSession:
         patch_digest=row["patch_digest"],
         closed_why=row["closed_why"],
         exported_ref=row["exported_ref"],
+        name=row["name"],
+        env=json.loads(row["env"]),
     )

@@ -331,6 +331,12 @@ class Mirror:
         return GitCall((f"--git-dir={self.path}", *arguments), options=options)
 
 
+def is_request(ref: str) -> bool:
+    """Return whether a ref is one that hosts keep for pull and merge requests and their like."""
+    named = ref.startswith("refs/") and not ref.startswith((_BRANCHES, "refs/tags/"))
+    return named or _REQUEST.fullmatch(ref) is not None
+
+
 def _names_like(wanted: str, refs: list[tuple[str, str]]) -> list[str]:
     """Return branches and tags that somebody who wrote ``wanted`` may have meant."""
     names = [shown(re.sub(r"^refs/(?:heads|tags)/", "", name)) for name, _ in refs]

@@ -105,9 +105,11 @@ CREATE TABLE sessions (
     patch_digest TEXT,
     closed_why TEXT,
     exported_ref TEXT,
+    name TEXT,
+    env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
-INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL);
+INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL,NULL,'{}');
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -124,6 +126,8 @@ INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
+CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
+    WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);

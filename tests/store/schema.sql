@@ -89,6 +89,8 @@ CREATE TABLE sessions (
     patch_digest TEXT,
     closed_why TEXT,
     exported_ref TEXT,
+    name TEXT,
+    env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 CREATE TABLE tasks (
@@ -117,5 +119,7 @@ CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
+CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
+    WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;

@@ -35,10 +35,14 @@ CREATE TABLE sessions (
     patch_digest TEXT,
     closed_why TEXT,
     exported_ref TEXT,
+    name TEXT,
+    env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
+CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
+    WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');
 
 CREATE TABLE commands (
     id TEXT PRIMARY KEY,
