@@ -1,9 +1,11 @@
 """Who asks: a principal with scopes. Pure; knows no token and no transport."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
 from debug_mcp.errors import PermissionDenied
+from debug_mcp.models.base import Owner
 
 
 class Scope(StrEnum):
@@ -40,6 +42,12 @@ class Principal:
         """
         if scope not in self.scopes:
             raise PermissionDenied(f"this needs the scope {scope}, which {self.name} lacks")
+
+    @property
+    def owner(self) -> Owner:
+        """Whose sessions, commands and artifacts it may see: its own, where it reaches."""
+        names = None if self.repositories is None else json.dumps(sorted(self.repositories))
+        return Owner(self.name, names)
 
     def reaches(self, repository: str) -> bool:
         """Return whether the repository of this name may be used."""

@@ -1,10 +1,27 @@
 """What all arguments and all views have in common."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose rows are meant: those of a principal, in the repositories that it may use.
+
+    ``repositories`` are their names as a JSON array; None means all.
+    """
+
+    name: str
+    repositories: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, str | None]:
+        """The parameters of a query: ``:owner`` and ``:repositories``."""
+        return {"owner": self.name, "repositories": self.repositories}
 
 
 class Arguments(BaseModel):

@@ -156,7 +156,7 @@ class ArtifactService:
         principal.require(Scope.ARTIFACT_READ)
         if after is not None:
             await self.owned(principal, after)
-        return await self._store.page(principal.name, after, limit)
+        return await self._store.page(principal.owner, after, limit)
 
     async def owned(self, principal: Principal, artifact_id: str) -> Artifact:
         """Return the principal's artifact.
@@ -165,9 +165,9 @@ class ArtifactService:
             NotFound: There is none of this id; the candidates are the newest.
         """
         principal.require(Scope.ARTIFACT_READ)
-        artifact = await self._store.owned(artifact_id, principal.name)
+        artifact = await self._store.owned(artifact_id, principal.owner)
         if artifact is None:
-            newest = await self._store.page(principal.name, None, CANDIDATES)
+            newest = await self._store.page(principal.owner, None, CANDIDATES)
             raise NotFound(
                 f"no artifact {artifact_id!r} of yours",
                 field="artifact_id",

@@ -15,21 +15,21 @@ class ChoiceService:
     async def artifacts(self, principal: Principal, prefix: str) -> list[str]:
         """Return ids of artifacts, newest first."""
         principal.require(Scope.ARTIFACT_READ)
-        return await self._store.artifacts(principal.name, prefix, CHOICES + 1)
+        return await self._store.artifacts(principal.owner, prefix, CHOICES + 1)
 
     async def names(
         self, principal: Principal, prefix: str, artifact_id: str | None = None
     ) -> list[str]:
         """Return names of artifacts, or that of one."""
         principal.require(Scope.ARTIFACT_READ)
-        return await self._store.names(principal.name, prefix, CHOICES + 1, artifact_id)
+        return await self._store.names(principal.owner, prefix, CHOICES + 1, artifact_id)
 
     async def commands(self, principal: Principal, prefix: str) -> list[str]:
         """Return ids of commands, newest first."""
         principal.require(Scope.SESSION_READ)
-        return await self._store.commands(principal.name, prefix, CHOICES + 1)
+        return await self._store.commands(principal.owner, prefix, CHOICES + 1)
 
     async def sessions(self, principal: Principal, prefix: str) -> list[str]:
         """Return ids of open sessions, newest first."""
         principal.require(Scope.SESSION_READ)
-        return await self._store.sessions(principal.name, prefix, CHOICES + 1)
+        return await self._store.sessions(principal.owner, prefix, CHOICES + 1)

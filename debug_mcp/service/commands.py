@@ -164,7 +164,7 @@ class CommandService:
             await self._sessions.owned(principal, args.session_id)
         after = None if args.cursor is None else await self._cursor(principal, args.cursor)
         wanted = Wanted(args.session_id, args.state, args.outcome)
-        found = await self._store.page(principal.name, wanted, after, args.limit + 1)
+        found = await self._store.page(principal.owner, wanted, after, args.limit + 1)
         shown = found[: args.limit]
         return CommandListView(
             commands=[command_row(command, await self._place(command)) for command in shown],
@@ -178,7 +178,7 @@ class CommandService:
         Raises:
             NotFound: There is none of this id.
         """
-        command = await self._store.owned(cursor, principal.name)
+        command = await self._store.owned(cursor, principal.owner)
         if command is None:
             raise NotFound(
                 f"no page after {cursor!r}; send the next_cursor of an answer, or none for the "
@@ -206,12 +206,12 @@ class CommandService:
         Raises:
             NotFound: There is none of this id; the candidates are the newest.
         """
-        command = await self._store.owned(command_id, principal.name)
+        command = await self._store.owned(command_id, principal.owner)
         if command is None:
             raise NotFound(
                 f"no command {command_id!r} of yours",
                 field="command_id",
-                candidates=await self._store.recent_ids(principal.name),
+                candidates=await self._store.recent_ids(principal.owner),
             )
         return command
 

@@ -82,6 +82,7 @@ class SessionService:
                 asked, keyed(principal, "session_create", args, args.idempotency_key)
             )
         if not new:
+            await self.owned(principal, session.id)  # the key may be of another of its tokens
             view = await self._view(await self._prepared(session), repository, Made())
             return await self._setup.told(view, args.wait_seconds)
         return await self._opened(principal, session, repository, start, args, person)
@@ -118,12 +119,12 @@ class SessionService:
         Raises:
             NotFound: There is none of this id; the candidates are the open ones.
         """
-        session = await self._store.owned(session_id, principal.name)
+        session = await self._store.owned(session_id, principal.owner)
         if session is None:
             raise NotFound(
                 f"no session {session_id!r} of yours",
                 field="session_id",
-                candidates=await self._store.open_ids(principal.name),
+                candidates=await self._store.open_ids(principal.owner),
             )
         return session
 

@@ -6,8 +6,17 @@ from dataclasses import replace
 import aiosqlite
 
 from debug_mcp.models.artifacts import Artifact, ArtifactKind
+from debug_mcp.models.base import Owner
 from debug_mcp.store.database import Database, Row
-from debug_mcp.store.rows import fresh_id, insert, moment, to_micros
+from debug_mcp.store.rows import OWN, fresh_id, insert, moment, to_micros
+
+_OWNED = f"SELECT * FROM artifacts WHERE id = :id AND {OWN}"  # noqa: S608
+_PAGE = f"""
+SELECT * FROM artifacts WHERE {OWN}
+  AND (:after IS NULL OR (created_at, id) < (
+    SELECT created_at, id FROM artifacts WHERE id = :after))
+ORDER BY created_at DESC, id DESC LIMIT :limit
+"""  # noqa: S608
 
 
 class Artifacts:
@@ -55,20 +64,15 @@ class Artifacts:
         newest = max((row["number"] for row in rows), default=number)
         return newest, {row["principal"] for row in rows}
 
-    async def owned(self, artifact_id: str, principal: str) -> Artifact | None:
-        """Return the principal's artifact of this id, or None."""
-        row = await self._database.read_one(
-            "SELECT * FROM artifacts WHERE id = ? AND principal = ?", (artifact_id, principal)
-        )
+    async def owned(self, artifact_id: str, owner: Owner) -> Artifact | None:
+        """Return the owner's artifact of this id, or None."""
+        row = await self._database.read_one(_OWNED, {"id": artifact_id, **owner.parameters})
         return None if row is None else _artifact(row)
 
-    async def page(self, principal: str, after: str | None, limit: int) -> list[Artifact]:
-        """Return the principal's artifacts, newest first, from the one after an id on."""
+    async def page(self, owner: Owner, after: str | None, limit: int) -> list[Artifact]:
+        """Return the owner's artifacts, newest first, from the one after an id on."""
         rows = await self._database.read(
-            "SELECT * FROM artifacts WHERE principal = ? AND (? IS NULL OR (created_at, id) < "
-            "(SELECT created_at, id FROM artifacts WHERE id = ?)) "
-            "ORDER BY created_at DESC, id DESC LIMIT ?",
-            (principal, after, after, limit),
+            _PAGE, {**owner.parameters, "after": after, "limit": limit}
         )
         return [_artifact(row) for row in rows]
 

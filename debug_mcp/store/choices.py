@@ -1,31 +1,28 @@
 """What a principal may mean who has typed the beginning of an id or a name."""
 
-from typing import LiteralString
-
+from debug_mcp.models.base import Owner
 from debug_mcp.store.database import Database
+from debug_mcp.store.rows import OWN, OWN_SESSIONS
 
 # Not LIKE: an underscore, which every id has, would stand for any character.
-_ARTIFACTS = """
-SELECT id AS choice FROM artifacts
-WHERE principal = :principal AND substr(id, 1, length(:prefix)) = :prefix
+_ARTIFACTS = f"""
+SELECT id AS choice FROM artifacts WHERE {OWN} AND substr(id, 1, length(:prefix)) = :prefix
 ORDER BY created_at DESC, id LIMIT :limit
-"""
-_COMMANDS = """
-SELECT id AS choice FROM commands
-WHERE principal = :principal AND substr(id, 1, length(:prefix)) = :prefix
+"""  # noqa: S608
+_COMMANDS = f"""
+SELECT id AS choice FROM commands WHERE {OWN} AND substr(id, 1, length(:prefix)) = :prefix
 ORDER BY accepted_at DESC, id LIMIT :limit
-"""
-_SESSIONS = """
+"""  # noqa: S608
+_SESSIONS = f"""
 SELECT id AS choice FROM sessions
-WHERE principal = :principal AND state = 'ready' AND substr(id, 1, length(:prefix)) = :prefix
+WHERE {OWN_SESSIONS} AND state = 'ready' AND substr(id, 1, length(:prefix)) = :prefix
 ORDER BY created_at DESC, id LIMIT :limit
-"""
-_NAMES = """
+"""  # noqa: S608
+_NAMES = f"""
 SELECT DISTINCT name AS choice FROM artifacts
-WHERE principal = :principal AND substr(name, 1, length(:prefix)) = :prefix
-  AND (:artifact_id IS NULL OR id = :artifact_id)
+WHERE {OWN} AND substr(name, 1, length(:prefix)) = :prefix AND (:id IS NULL OR id = :id)
 ORDER BY name LIMIT :limit
-"""
+"""  # noqa: S608
 
 
 class Choices:
@@ -34,25 +31,26 @@ class Choices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def artifacts(self, principal: str, prefix: str, limit: int) -> list[str]:
-        """Return ids of the principal's artifacts."""
-        return await self._choices(_ARTIFACTS, principal=principal, prefix=prefix, limit=limit)
+    async def artifacts(self, owner: Owner, prefix: str, limit: int) -> list[str]:
+        """Return ids of the owner's artifacts."""
+        return await self._choices(_ARTIFACTS, owner, prefix, limit)
 
-    async def commands(self, principal: str, prefix: str, limit: int) -> list[str]:
-        """Return ids of the principal's commands."""
-        return await self._choices(_COMMANDS, principal=principal, prefix=prefix, limit=limit)
+    async def commands(self, owner: Owner, prefix: str, limit: int) -> list[str]:
+        """Return ids of the owner's commands."""
+        return await self._choices(_COMMANDS, owner, prefix, limit)
 
-    async def sessions(self, principal: str, prefix: str, limit: int) -> list[str]:
-        """Return ids of the principal's open sessions."""
-        return await self._choices(_SESSIONS, principal=principal, prefix=prefix, limit=limit)
+    async def sessions(self, owner: Owner, prefix: str, limit: int) -> list[str]:
+        """Return ids of the owner's open sessions."""
+        return await self._choices(_SESSIONS, owner, prefix, limit)
 
     async def names(
-        self, principal: str, prefix: str, limit: int, artifact_id: str | None
+        self, owner: Owner, prefix: str, limit: int, artifact_id: str | None
     ) -> list[str]:
-        """Return names of the principal's artifacts, or of one of them."""
-        return await self._choices(
-            _NAMES, principal=principal, prefix=prefix, limit=limit, artifact_id=artifact_id
-        )
+        """Return names of the owner's artifacts, or of one of them."""
+        return await self._choices(_NAMES, owner, prefix, limit, artifact_id)
 
-    async def _choices(self, sql: LiteralString, **parameters: str | int | None) -> list[str]:
-        return [row["choice"] for row in await self._database.read(sql, parameters)]
+    async def _choices(
+        self, sql: str, owner: Owner, prefix: str, limit: int, object_id: str | None = None
+    ) -> list[str]:
+        asked = {**owner.parameters, "prefix": prefix, "limit": limit, "id": object_id}
+        return [row["choice"] for row in await self._database.read(sql, asked)]

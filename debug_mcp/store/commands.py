@@ -9,12 +9,22 @@ from pydantic import ValidationError
 from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.artifacts import Artifact
+from debug_mcp.models.base import Owner
 from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.artifacts import link
 from debug_mcp.store.database import RETRY_SECONDS, Database, Row
 from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
-from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros, to_moment
+from debug_mcp.store.rows import (
+    OWN,
+    adopt,
+    advance,
+    fresh_id,
+    insert,
+    moment,
+    to_micros,
+    to_moment,
+)
 
 # The next of each session that has nothing going on, and whatever runs beside its queue; but its
 # set-up comes before all. Where
@@ -46,12 +56,12 @@ WHERE session_id = ? AND state <> 'finished' AND NOT parallel AND (NOT ? OR kind
   AND (state <> 'queued' OR (accepted_at, id) < (?, ?))
 ORDER BY accepted_at, id
 """
-_LIST = """
+_LIST = f"""
 SELECT * FROM commands
-WHERE principal = :principal AND (accepted_at, id) < (:accepted_at, :id)
+WHERE {OWN} AND (accepted_at, id) < (:accepted_at, :id)
   AND (:state IS NULL OR state = :state) AND (:outcome IS NULL OR outcome = :outcome)
 ORDER BY accepted_at DESC, id DESC LIMIT :limit
-"""
+"""  # noqa: S608
 _LIST_IN_SESSION = _LIST.replace("WHERE", "WHERE session_id = :session_id AND", 1)
 _QUEUE = """
 SELECT count(*) FILTER (WHERE state = 'queued') AS waiting, max(accepted_at) AS newest
@@ -68,9 +78,9 @@ SELECT count(*) FILTER (WHERE state = 'queued') AS waiting,
     count(*) FILTER (WHERE state <> 'queued') AS begun
 FROM commands WHERE state <> 'finished'
 """
-_OWNED = "SELECT * FROM commands WHERE id = ? AND principal = ?"
+_OWNED = f"SELECT * FROM commands WHERE id = :id AND {OWN}"  # noqa: S608
 _SETUP = "SELECT * FROM commands WHERE session_id = ? AND kind = 'setup'"
-_RECENT = "SELECT id FROM commands WHERE principal = ? ORDER BY accepted_at DESC LIMIT 20"
+_RECENT = f"SELECT id FROM commands WHERE {OWN} ORDER BY accepted_at DESC LIMIT 20"  # noqa: S608
 
 
 _FOR_EVER = 2**63 - 1
@@ -252,9 +262,9 @@ class Commands:
             )
         )
 
-    async def owned(self, command_id: str, principal: str) -> Command | None:
-        """Return the principal's command of this id, or None."""
-        row = await self._database.read_one(_OWNED, (command_id, principal))
+    async def owned(self, command_id: str, owner: Owner) -> Command | None:
+        """Return the owner's command of this id, or None."""
+        row = await self._database.read_one(_OWNED, {"id": command_id, **owner.parameters})
         return None if row is None else _command(row)
 
     async def get(self, command_id: str) -> Command:
@@ -263,13 +273,13 @@ class Commands:
         return _command(rows[0])
 
     async def page(
-        self, principal: str, wanted: Wanted, after: Command | None, limit: int
+        self, owner: Owner, wanted: Wanted, after: Command | None, limit: int
     ) -> list[Command]:
-        """Return some of the principal's commands, newest first, from the one after another on."""
+        """Return some of the owner's commands, newest first, from the one after another on."""
         rows = await self._database.read(
             _LIST if wanted.session_id is None else _LIST_IN_SESSION,
             {
-                "principal": principal,
+                **owner.parameters,
                 "session_id": wanted.session_id,
                 "state": wanted.state,
                 "outcome": wanted.outcome,
@@ -293,9 +303,9 @@ class Commands:
         row = await self._database.read_one(_SETUP, (session_id,))
         return None if row is None else _command(row)
 
-    async def recent_ids(self, principal: str) -> list[str]:
-        """Return the ids of the principal's newest commands, at most 20."""
-        rows = await self._database.read(_RECENT, (principal,))
+    async def recent_ids(self, owner: Owner) -> list[str]:
+        """Return the ids of the owner's newest commands, at most 20."""
+        rows = await self._database.read(_RECENT, owner.parameters)
         return [row["id"] for row in rows]
 
     async def unfinished(self, session_id: str) -> list[Command]:

@@ -30,6 +30,14 @@ def moment(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / SECOND, UTC)
 
 
+# What an owner may see, of sessions and of what belongs to one. A token for some repositories does
+# not see its owner's sessions in others.
+OWN_SESSIONS = """principal = :owner AND (:repositories IS NULL OR repository_id IN (
+  SELECT id FROM repositories WHERE name IN (SELECT value FROM json_each(:repositories))))"""
+OWN = f"""principal = :owner AND (:repositories IS NULL OR session_id IN (
+  SELECT id FROM sessions WHERE {OWN_SESSIONS}))"""  # noqa: S608
+
+
 async def fresh_id(connection: aiosqlite.Connection, table: LiteralString, prefix: str) -> str:
     """Return a short id that no row of the table has; longer ones when the short are used up.
 

@@ -8,10 +8,24 @@ import aiosqlite
 
 from debug_mcp.errors import Conflict
 from debug_mcp.lifecycle import SESSION, sources
+from debug_mcp.models.base import Owner
 from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.idempotency import Request, forget, recall, remember
-from debug_mcp.store.rows import adopt, advance, fresh_id, insert, moment, to_micros
+from debug_mcp.store.rows import (
+    OWN_SESSIONS,
+    adopt,
+    advance,
+    fresh_id,
+    insert,
+    moment,
+    to_micros,
+)
+
+_OWNED = f"SELECT * FROM sessions WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
+_OPEN = f"""
+SELECT id FROM sessions WHERE {OWN_SESSIONS} AND state = 'ready' ORDER BY created_at DESC LIMIT 20
+"""  # noqa: S608
 
 
 class Sessions:
@@ -125,11 +139,9 @@ class Sessions:
 
         await self._database.write(unit)
 
-    async def owned(self, session_id: str, principal: str) -> WorkSession | None:
-        """Return the principal's session of this id, or None."""
-        row = await self._database.read_one(
-            "SELECT * FROM sessions WHERE id = ? AND principal = ?", (session_id, principal)
-        )
+    async def owned(self, session_id: str, owner: Owner) -> WorkSession | None:
+        """Return the owner's session of this id, or None."""
+        row = await self._database.read_one(_OWNED, {"id": session_id, **owner.parameters})
         return None if row is None else _session(row)
 
     async def get(self, session_id: str) -> WorkSession:
@@ -137,13 +149,9 @@ class Sessions:
         rows = await self._database.read("SELECT * FROM sessions WHERE id = ?", (session_id,))
         return _session(rows[0])
 
-    async def open_ids(self, principal: str) -> list[str]:
-        """Return the ids of the principal's ready sessions, newest first, at most 20."""
-        rows = await self._database.read(
-            "SELECT id FROM sessions WHERE principal = ? AND state = 'ready' "
-            "ORDER BY created_at DESC LIMIT 20",
-            (principal,),
-        )
+    async def open_ids(self, owner: Owner) -> list[str]:
+        """Return the ids of the owner's ready sessions, newest first, at most 20."""
+        rows = await self._database.read(_OPEN, owner.parameters)
         return [row["id"] for row in rows]
 
     async def open_in(self, repository_id: str) -> list[WorkSession]:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp.types import ResourceTemplateReference
 
 from debug_mcp.auth.principal import LOCAL, Scope
 from debug_mcp.config import IsolationPolicy, Settings
@@ -208,6 +209,59 @@ async def test_a_token_for_some_repositories_reaches_no_other(
         assert (await agent.call("session_create"))["repository"] == "app"
         refused = await agent.refused("repository_init", url="https://example.org/new.git")
         assert refused["error"]["code"] == "permission_denied"
+
+
+async def test_a_token_for_some_repositories_reaches_nothing_of_its_owner_in_others(
+    url: str, services: Services, mode: str
+) -> None:
+    async with http_client(url, await secret(services, "all", owner="ada"), mode) as client:
+        resident = await _move_in(Agent(client))
+    limited = await secret(services, "limited", owner="ada", repositories=["another"])
+    async with http_client(url, limited, mode) as client:
+        agent = Agent(client)
+        for tool in _needs_of_another():
+            refused = await agent.refused(tool, **_arguments(tool, resident.ids))
+            assert refused["error"]["code"] == "not_found", tool
+            assert "candidates" not in refused["error"]
+        for operation in CORE:
+            if operation.read_only and not operation.arguments.model_json_schema().get("required"):
+                shown = str(await agent.call(operation.name))
+                assert not [value for value in resident.ids.values() if value in shown]
+        for tool in ("repository_remove", "session_create"):
+            name = "name" if tool == "repository_remove" else "repository"
+            refused = await agent.refused(tool, **{name: "app"})
+            assert refused["error"]["code"] == "not_found"
+        assert not (await client.list_resources()).resources
+        for uri in (resident.uri, f"output://{resident.ids['command_id']}"):
+            with pytest.raises(MCPError, match="of yours"):
+                await client.read_resource(uri)
+        for prompt in ("command_id", "artifact_id"):
+            template = {"command_id": "output://{command_id}"}.get(
+                prompt, "artifact://{artifact_id}/{+name}"
+            )
+            completed = await client.complete(
+                ResourceTemplateReference(type="ref/resource", uri=template),
+                {"name": prompt, "value": ""},
+            )
+            assert completed.completion.values == []
+    # It was all left as it was, for a token that reaches it.
+    async with http_client(url, await secret(services, "also", owner="ada"), mode) as client:
+        view = await Agent(client).call("command_wait", command_id=resident.ids["command_id"])
+        assert view["output"]["text"] == "mine\n"
+
+
+async def test_a_key_of_a_session_in_another_repository_is_no_way_to_it(
+    url: str, services: Services, tmp_path: Path
+) -> None:
+    other = Upstream(tmp_path / "other")
+    other.commit("Begin", {"README": "other"})
+    async with http_client(url, await secret(services, "all", owner="ada")) as client:
+        await Agent(client).call("session_create", idempotency_key="k")
+    await services.repositories.init(LOCAL, RepositoryInit(url=str(other.path), name="other"))
+    limited = await secret(services, "limited", owner="ada", repositories=["other"])
+    async with http_client(url, limited) as client:
+        refused = await Agent(client).refused("session_create", idempotency_key="k")
+        assert refused["error"]["code"] == "not_found"
 
 
 async def test_a_path_of_the_servers_machine_cannot_be_named(

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from debug_mcp.models.base import Owner
 from tests.store.ledger import MIDDAY, Ledger, an_artifact
 
 pytestmark = pytest.mark.anyio
@@ -12,8 +13,8 @@ pytestmark = pytest.mark.anyio
 async def test_an_artifact_comes_back_as_it_was_kept(ledger: Ledger) -> None:
     session = await ledger.session()
     [kept] = await ledger.artifacts.keep([an_artifact(session, created_at=MIDDAY)])
-    assert await ledger.artifacts.owned(kept.id, "local") == kept
-    assert await ledger.artifacts.owned(kept.id, "bob") is None
+    assert await ledger.artifacts.owned(kept.id, Owner("local")) == kept
+    assert await ledger.artifacts.owned(kept.id, Owner("bob")) is None
 
 
 async def test_the_same_name_and_content_in_a_session_is_the_same_artifact(ledger: Ledger) -> None:
@@ -57,7 +58,7 @@ async def test_pages_hold_every_artifact_of_a_principal_once(ledger: Ledger) -> 
     await ledger.artifacts.keep([an_artifact(stranger)])
     found: list[str] = []
     after: str | None = None
-    while page := await ledger.artifacts.page("local", after, 3):
+    while page := await ledger.artifacts.page(Owner("local"), after, 3):
         assert len(page) <= 3
         found += [artifact.id for artifact in page]
         after = page[-1].id

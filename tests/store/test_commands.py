@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from debug_mcp.errors import Busy, Conflict
-from debug_mcp.models.base import now
+from debug_mcp.models.base import Owner, now
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.commands import End, Wanted
@@ -152,9 +152,9 @@ async def test_commands_are_listed_newest_first_page_by_page(ledger: Ledger) -> 
     apart = await ledger.command(other)
     await ledger.finish(await ledger.commands.get(ids[0]), Outcome.FAILED)
     everything = Wanted()
-    page = await ledger.commands.page("local", everything, None, 4)
+    page = await ledger.commands.page(Owner("local"), everything, None, 4)
     assert [command.id for command in page] == [apart.id, *ids[:1:-1]]
-    rest = await ledger.commands.page("local", everything, page[-1], 4)
+    rest = await ledger.commands.page(Owner("local"), everything, page[-1], 4)
     assert [command.id for command in rest] == [ids[1], ids[0]]
     for wanted, found in (
         (Wanted(session_id=session.id), ids[::-1]),
@@ -162,9 +162,9 @@ async def test_commands_are_listed_newest_first_page_by_page(ledger: Ledger) -> 
         (Wanted(outcome=Outcome.FAILED), ids[:1]),
         (Wanted(session_id=other.id, outcome=Outcome.FAILED), []),
     ):
-        page = await ledger.commands.page("local", wanted, None, 10)
+        page = await ledger.commands.page(Owner("local"), wanted, None, 10)
         assert [command.id for command in page] == found
-    assert await ledger.commands.page("bob", everything, None, 10) == []
+    assert await ledger.commands.page(Owner("bob"), everything, None, 10) == []
 
 
 async def test_the_running_limit_holds_over_all_sessions_and_servers(ledger: Ledger) -> None:
@@ -303,15 +303,15 @@ async def test_a_command_that_was_refused_leaves_its_key_free(ledger: Ledger) ->
 
 async def test_another_principal_does_not_see_a_command(ledger: Ledger) -> None:
     command = await ledger.command(await ledger.session())
-    assert await ledger.commands.owned(command.id, "local") == command
-    assert await ledger.commands.owned(command.id, "bob") is None
-    assert await ledger.commands.recent_ids("bob") == []
+    assert await ledger.commands.owned(command.id, Owner("local")) == command
+    assert await ledger.commands.owned(command.id, Owner("bob")) is None
+    assert await ledger.commands.recent_ids(Owner("bob")) == []
 
 
 async def test_the_newest_commands_are_named_first_and_twenty_at_most(ledger: Ledger) -> None:
     session = await ledger.session()
     ids = [(await ledger.accept(session, queue_limit=99))[0].id for _ in range(22)]
-    assert await ledger.commands.recent_ids("local") == ids[:1:-1]
+    assert await ledger.commands.recent_ids(Owner("local")) == ids[:1:-1]
 
 
 async def test_what_is_going_on_is_counted(ledger: Ledger) -> None:

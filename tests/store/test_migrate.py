@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from debug_mcp.errors import Conflict, Unavailable
+from debug_mcp.models.base import Owner
 from debug_mcp.store import migrate
 from debug_mcp.store.migrate import migrations, schema_of
 from tests.store.ledger import open_ledger
@@ -80,7 +81,7 @@ async def test_an_old_file_opens_with_everything_in_it(path: Path, old: Path) ->
         file.executescript(old.read_text())
     async with open_ledger(path) as ledger:
         [repository] = await ledger.repositories.all()
-        session = await ledger.sessions.owned("s_2222", "local")
+        session = await ledger.sessions.owned("s_2222", Owner("local"))
         assert session is not None
         assert session.repository_id == repository.id
         states = [(await ledger.commands.get(f"c_222{number}")).state for number in range(2, 6)]

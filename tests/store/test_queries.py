@@ -40,6 +40,21 @@ def plan(database: sqlite3.Connection, query: str) -> list[str]:
     return [row[3] for row in rows if row[3].startswith(("SCAN", "SEARCH"))]
 
 
+def outer_plan(database: sqlite3.Connection, query: str) -> list[str]:
+    """Return the steps of a query of an owner, without the list of sessions in its repositories.
+
+    That is made for tokens alone that name repositories.
+    """
+    values = {"owner": "me", "repositories": None, "session_id": "s_1", "state": None,
+              "outcome": None, "accepted_at": 9, "id": "", "limit": 3}  # fmt: skip
+    rows = list(database.execute(f"EXPLAIN QUERY PLAN {query}", values))
+    inner: set[int] = set()
+    for number, parent, _, step in rows:
+        if parent in inner or "LIST SUBQUERY" in step:
+            inner.add(number)
+    return [step for number, _, _, step in rows if number not in inner]
+
+
 @pytest.mark.parametrize(
     ("query", "steps"),
     [
@@ -74,8 +89,6 @@ def test_the_next_to_run_is_found_without_a_look_at_what_has_ended(
 
 
 def test_a_page_of_a_list_is_read_in_its_order(database: sqlite3.Connection) -> None:
-    values = {"principal": "me", "session_id": "s_1", "state": None, "outcome": None,
-              "accepted_at": 9, "id": "", "limit": 3}  # fmt: skip
     for query, index in (
         (commands._LIST, "commands_by_principal (principal=? AND accepted_at<?)"),
         (
@@ -83,19 +96,18 @@ def test_a_page_of_a_list_is_read_in_its_order(database: sqlite3.Connection) -> 
             "commands_by_session (principal=? AND session_id=? AND accepted_at<?)",
         ),
     ):
-        steps = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+        steps = outer_plan(database, query)
         assert steps[0] == f"SEARCH commands USING INDEX {index}"
         # Only commands that were accepted in one and the same microsecond are sorted.
         assert [step for step in steps[1:] if "RIGHT PART" not in step] == []
 
 
 def test_a_command_is_found_by_its_id(database: sqlite3.Connection) -> None:
-    [step] = plan(database, commands._OWNED)
+    [step] = outer_plan(database, commands._OWNED)
     assert step.startswith("SEARCH commands USING INDEX sqlite_autoindex_commands_1 (id=?)")
 
 
 def test_the_newest_commands_are_found_in_their_order(database: sqlite3.Connection) -> None:
-    rows = database.execute(f"EXPLAIN QUERY PLAN {commands._RECENT}", ["me"])
-    steps = [row[3] for row in rows]
+    steps = outer_plan(database, commands._RECENT)
     # No sorting: only as many rows as are shown are read.
     assert steps == ["SEARCH commands USING INDEX commands_by_principal (principal=?)"]

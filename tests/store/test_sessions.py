@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from debug_mcp.errors import Conflict
+from debug_mcp.models.base import Owner
 from debug_mcp.models.sessions import Isolation, SessionState
 from debug_mcp.store.idempotency import Request
 from tests.store.ledger import MIDDAY, Ledger
@@ -19,9 +20,9 @@ async def test_a_session_comes_back_as_it_was_created(ledger: Ledger) -> None:
         isolation=Isolation.BWRAP, created_at=MIDDAY, patch_digest="sha256:1"
     )
     assert await ledger.sessions.get(session.id) == session
-    assert await ledger.sessions.owned(session.id, "local") == session
-    assert await ledger.sessions.owned(session.id, "bob") is None
-    assert await ledger.sessions.owned("s_none", "local") is None
+    assert await ledger.sessions.owned(session.id, Owner("local")) == session
+    assert await ledger.sessions.owned(session.id, Owner("bob")) is None
+    assert await ledger.sessions.owned("s_none", Owner("local")) is None
 
 
 async def test_a_session_goes_where_the_lifecycle_allows_and_nowhere_else(ledger: Ledger) -> None:
@@ -81,8 +82,8 @@ async def test_sessions_are_found_by_their_state(ledger: Ledger) -> None:
     found = await ledger.sessions.in_state(SessionState.PREPARING, SessionState.CLOSING)
     assert [session.id for session in found] == [preparing.id, closing.id]
     assert await ledger.sessions.count_open() == 2
-    assert await ledger.sessions.open_ids("local") == [ready[1].id, ready[0].id]
-    assert await ledger.sessions.open_ids("bob") == []
+    assert await ledger.sessions.open_ids(Owner("local")) == [ready[1].id, ready[0].id]
+    assert await ledger.sessions.open_ids(Owner("bob")) == []
 
 
 async def test_where_a_session_was_exported_is_kept(ledger: Ledger) -> None:
