@@ -19,6 +19,7 @@ from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
+from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.files import FileService
@@ -35,6 +36,7 @@ from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.setup import Setup
+from debug_mcp.service.statuses import StatusService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.transfers import Transfers
 from debug_mcp.service.trees import Trees
@@ -208,6 +210,8 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
             on.repositories, on.sessions, repositories, mirrors, clones, fetches, closing, on.pool
         ),
         sessions=sessions,
+        statuses=_statuses(on, sessions, exports),
+        differences=DifferenceService(sessions, artifacts, on.confinement),
         exports=exports,
         closing=closing,
         files=files,
@@ -221,6 +225,18 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     )
     return services, Recovery(
         on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
+    )
+
+
+def _statuses(on: _Ground, sessions: SessionService, exports: ExportService) -> StatusService:
+    return StatusService(
+        on.sessions,
+        on.repositories,
+        on.commands,
+        on.artifacts,
+        sessions,
+        exports,
+        on.confinement,
     )
 
 

@@ -14,7 +14,7 @@ from mcp.types import (
 
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import protocol_error
-from debug_mcp.interfaces.uris import ARTIFACT, OUTPUT, parse_uri
+from debug_mcp.interfaces.uris import ARTIFACT, DIFF, OUTPUT, parse_uri
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.operations.registry import Call
 from debug_mcp.service.artifacts import artifact_uri
@@ -36,6 +36,13 @@ TEMPLATES = [
         uri_template=OUTPUT,
         mime_type="text/plain",
         description="The end of what a command wrote; command_output reads the rest.",
+    ),
+    ResourceTemplate(
+        name="diff",
+        title="Changes of a session",
+        uri_template=DIFF,
+        mime_type="text/x-diff",
+        description="How a session's tree differs from its start; session_diff says it too.",
     ),
 ]
 
@@ -67,6 +74,8 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
         found = parse_uri(uri)
         if found.scheme == "artifact":
             return await _artifact(call, uri, found.object_id)
+        if found.scheme == "session":
+            return await _diff(call, uri, found.object_id)
         return await _output(call, uri, found.object_id)
     except DebugMcpError as error:
         raise protocol_error(error, uri=uri) from error
@@ -98,6 +107,15 @@ async def _output(call: Call, uri: str, command_id: str) -> ReadResourceResult:
     return ReadResourceResult(
         contents=[TextResourceContents(uri=uri, mime_type="text/plain", text=tail.text, _meta=meta)]
     )
+
+
+async def _diff(call: Call, uri: str, session_id: str) -> ReadResourceResult:
+    patch = await call.services.differences.text(call.principal, session_id)
+    text = patch[:READ_LIMIT_BYTES].decode("utf-8", "replace")
+    cut = len(patch) > READ_LIMIT_BYTES
+    meta = _rest(len(patch), "session_diff", {"session_id": session_id}) if cut else None
+    contents = TextResourceContents(uri=uri, mime_type="text/x-diff", text=text, _meta=meta)
+    return ReadResourceResult(contents=[contents])
 
 
 def _rest(total: int, tool: str, arguments: dict[str, object]) -> dict[str, Any]:

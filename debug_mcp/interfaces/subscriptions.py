@@ -25,7 +25,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from debug_mcp.errors import Busy, DebugMcpError
+from debug_mcp.errors import Busy, DebugMcpError, InvalidInput
 from debug_mcp.interfaces.errors import protocol_error
 from debug_mcp.interfaces.uris import parse_uri
 from debug_mcp.operations.registry import Call
@@ -131,8 +131,11 @@ async def _watch(call: Call, text: str, tell: Tell) -> list[Stop]:
 
     Raises:
         NotFound: There is no such resource.
+        InvalidInput: Nobody is told of its changes.
     """
     uri = parse_uri(text)
+    if uri.scheme == "session":
+        raise InvalidInput("what changes in a session is not announced; subscribe to output://…")
     if uri.scheme == "artifact":
         await call.services.artifacts.owned(call.principal, uri.object_id)
         return []

@@ -6,7 +6,8 @@ from debug_mcp.errors import NotFound
 
 ARTIFACT = "artifact://{artifact_id}/{+name}"
 OUTPUT = "output://{command_id}"
-TEMPLATES = (ARTIFACT, OUTPUT)
+DIFF = "session://{session_id}/diff"
+TEMPLATES = (ARTIFACT, OUTPUT, DIFF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,21 @@ from debug_mcp.operations.repositories import (
     repository_remove,
 )
 from debug_mcp.operations.server import server_info
-from debug_mcp.operations.sessions import session_close, session_create, session_export
+from debug_mcp.operations.sessions import (
+    session_close,
+    session_create,
+    session_diff,
+    session_export,
+    session_get,
+)
 
 CORE: tuple[Operation, ...] = (
     repository_init,
     repository_list,
     repository_remove,
     session_create,
+    session_get,
+    session_diff,
     session_export,
     session_close,
     file_read,

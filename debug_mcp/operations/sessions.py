@@ -1,6 +1,7 @@
 """Operations on sessions."""
 
 from debug_mcp.auth.principal import Scope
+from debug_mcp.models.looks import DiffView, SessionDiff, SessionGet, SessionStatusView
 from debug_mcp.models.sessions import (
     ClosedView,
     ExportView,
@@ -20,6 +21,24 @@ async def session_create(call: Call, args: SessionCreate) -> SessionView:
     checkout or another session. Open several to try several patches.
     """
     return await call.services.sessions.create(call.principal, args)
+
+
+@operation(scope=Scope.SESSION_READ, title="Look at a session", read_only=True)
+async def session_get(call: Call, args: SessionGet) -> SessionStatusView:
+    """Show where a session stands: changes, queue, recent commands, exported work, artifacts.
+
+    Of a closed session it says where its work is. Without session_id: the list of your sessions.
+    """
+    return await call.services.statuses.get(call.principal, args)
+
+
+@operation(scope=Scope.SESSION_READ, title="Show a session's changes", read_only=True)
+async def session_diff(call: Call, args: SessionDiff) -> DiffView:
+    """Show how the session's tree differs from its start, committed or not, new files included.
+
+    A patch over 12 KB is cut, and kept whole as an artifact.
+    """
+    return await call.services.differences.diff(call.principal, args)
 
 
 @operation(scope=Scope.SESSION_WRITE, title="Export a session's work")

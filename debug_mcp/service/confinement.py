@@ -189,7 +189,7 @@ def _git_in(sandbox: Sandbox, folders: Folders, call: GitCall) -> Confined:
     located = (f"--git-dir={root}/.git", f"--work-tree={root}", *call.arguments)
     return sandbox.confine(
         folders,
-        GitCall(located).command,
+        dataclasses.replace(call, arguments=located).command,
         environment=git.sandbox_environment(sandbox.toolchains.path),
         supervised=False,
     )

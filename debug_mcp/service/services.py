@@ -6,12 +6,14 @@ from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
+from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.files import FileService
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.statuses import StatusService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.watching import Watching
 from debug_mcp.store.tasks import Tasks
@@ -24,6 +26,8 @@ class Services:
     repositories: RepositoryService
     removal: Removal
     sessions: SessionService
+    statuses: StatusService
+    differences: DifferenceService
     exports: ExportService
     closing: Closing
     files: FileService

@@ -100,11 +100,11 @@ class SessionService:
             raise Conflict(
                 f"session {session.id} is {session.state}{why}",
                 field="session_id",
-                next_call=await self._reopened(session),
+                next_call=await self.reopened(session),
             )
         return session
 
-    async def _reopened(self, session: WorkSession) -> NextCall:
+    async def reopened(self, session: WorkSession) -> NextCall:
         """Return the call that opens another session where this one ended."""
         repository = await self._repository_rows.get(session.repository_id)
         commit = session.base
@@ -199,6 +199,6 @@ class SessionService:
             repository,
             self._confinement.folders(session),
             made,
-            None if ready else await self._reopened(session),
+            None if ready else await self.reopened(session),
         )
         return view.model_copy(update={"network": self._confinement.shares_network(session)})

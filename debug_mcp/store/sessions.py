@@ -27,6 +27,8 @@ _OPEN = f"""
 SELECT id FROM sessions WHERE {OWN_SESSIONS} AND state = 'ready' ORDER BY created_at DESC LIMIT 20
 """  # noqa: S608
 
+_FOR_EVER = 2**63 - 1
+
 
 class Sessions:
     """The table of sessions."""
@@ -153,6 +155,22 @@ class Sessions:
         """Return the ids of the owner's ready sessions, newest first, at most 20."""
         rows = await self._database.read(_OPEN, owner.parameters)
         return [row["id"] for row in rows]
+
+    async def page(
+        self, principal: str, after: WorkSession | None, limit: int
+    ) -> list[WorkSession]:
+        """Return some of the principal's sessions, newest first, from the one after another on."""
+        rows = await self._database.read(
+            "SELECT * FROM sessions WHERE principal = ? AND (created_at, id) < (?, ?) "
+            "ORDER BY created_at DESC, id DESC LIMIT ?",
+            (
+                principal,
+                to_micros(after.created_at) if after else _FOR_EVER,
+                after.id if after else "",
+                limit,
+            ),
+        )
+        return [_session(row) for row in rows]
 
     async def open_in(self, repository_id: str) -> list[WorkSession]:
         """Return every session of a repository that is not at its end, oldest first."""

@@ -44,6 +44,8 @@ def test_names_are_a_noun_and_a_verb_and_none_comes_twice() -> None:
 def test_only_what_changes_nothing_says_so() -> None:
     reading = {tool.name for tool in TOOLS if tool.annotations and tool.annotations.read_only_hint}
     assert reading == {
+        "session_get",
+        "session_diff",
         "file_read",
         "repository_list",
         "command_wait",

@@ -201,11 +201,13 @@ async def test_what_is_no_resource_is_an_invalid_parameter_with_its_uri(
     assert caught.value.error.data["error"]["code"] == "not_found"
 
 
-async def test_the_templates_name_both_kinds(agent: Agent) -> None:
+async def test_the_templates_name_every_kind(agent: Agent) -> None:
     found = await agent.client.list_resource_templates()
     assert [template.uri_template for template in found.resource_templates] == [
-        "artifact://{artifact_id}/{+name}", "output://{command_id}",
-    ]  # fmt: skip
+        "artifact://{artifact_id}/{+name}",
+        "output://{command_id}",
+        "session://{session_id}/diff",
+    ]
 
 
 async def test_resources_are_the_callers_own_and_need_the_scope(

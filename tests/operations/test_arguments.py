@@ -16,6 +16,8 @@ VALID: dict[str, dict[str, Any]] = {
     "repository_list": {},
     "repository_remove": {"name": "x"},
     "session_create": {},
+    "session_get": {},
+    "session_diff": {"session_id": "s_1"},
     "session_export": {"session_id": "s_1"},
     "session_close": {"session_id": "s_1"},
     "file_read": {"session_id": "s_1"},
