@@ -14,7 +14,7 @@ from pathlib import Path
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import WORKSPACE, Isolation
-from debug_mcp.runner.shim import STATUS_FD
+from debug_mcp.runner.shim.spec import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
 HOME = "/home/agent"

@@ -20,7 +20,10 @@ import anyio
 
 from debug_mcp.runner import shim
 from debug_mcp.runner.sandbox import Confined
+from debug_mcp.runner.shim.spec import FORMAT, LOCK_FD, OPTIONS_FD
 
+# The program of a shim: see ``runner.shim``.
+SHIM = str(Path(shim.__file__).with_name("__main__.py"))
 # A shim that has its lock writes `state` within milliseconds; this is how often we look.
 _STATE_PAUSE_SECONDS = 0.005
 # One who looks whether the lock is held has it for an instant itself.
@@ -45,14 +48,14 @@ class Job:
             ValueError: A NUL stands in it, which would make two fields of one.
         """
         fields = [
-            f"format={shim.FORMAT}",
+            f"format={FORMAT}",
             f"sandbox={self.program.isolation}",
             f"cwd={self.program.cwd}",
             f"timeout={self.timeout}",
             f"grace={self.grace}",
             f"output_limit={self.output_limit}",
             *([] if self.idle_timeout is None else [f"idle_timeout={self.idle_timeout}"]),
-            *(f"arg={argument}" for argument in self.program.command(shim.OPTIONS_FD)),
+            *(f"arg={argument}" for argument in self.program.command(OPTIONS_FD)),
             *(f"env={name}={value}" for name, value in self.program.environment.items()),
         ]
         if any("\0" in field for field in (*fields, *self.program.options)):
@@ -104,13 +107,13 @@ class Supervisor:
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._children[directory] = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", shim.__file__, str(directory)],
+                [sys.executable, "-I", "-S", SHIM, str(directory)],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 2, str(directory / "log"), log, 0o600),
-                    (os.POSIX_SPAWN_DUP2, lock, shim.LOCK_FD),
+                    (os.POSIX_SPAWN_DUP2, lock, LOCK_FD),
                 ],
                 setsid=True,
                 setsigmask=[],

@@ -1,0 +1,19 @@
+"""A supervisor for one command. It outlives the server that started it.
+
+Started as ``python -I -S shim/__main__.py DIRECTORY``, or as ``main.run`` in a process that was
+forked for it. The files of the command's directory are the whole interface: ``spec``, ``options``
+in, ``state``, ``output``, ``exit`` out. ``-I -S`` and modules in C alone make it start in
+milliseconds (``signal`` and ``ctypes`` would double that: ``_signal`` and ``_ctypes`` are what they
+wrap), and keep every module of the working tree out of the supervisor.
+
+* It holds ``lock`` for exactly as long as it lives; the server took the ``flock`` and passed on the
+  descriptor. So nobody ever has to trust a process id.
+* ``state`` is there before the command is started: no ``state`` means that nothing ran.
+* ``exit`` appears by rename after an fsync, once no process of the command is left. Its presence is
+  the truth.
+* As a subreaper (``prctl(2)``) it inherits whatever the command leaves behind, and kills and reaps
+  until nothing is left.
+* It enforces the deadlines itself. SIGTERM asks it to cancel the command.
+
+It imports nothing of the rest of debug_mcp and raises nothing: what fails is written to ``exit``.
+"""

@@ -1,0 +1,66 @@
+"""One command from its ``spec`` to its ``exit``."""
+
+import os
+import time
+
+from debug_mcp.runner.shim.child import Child, verdict
+from debug_mcp.runner.shim.files import publish, reserve
+from debug_mcp.runner.shim.output import DRAIN_CHUNKS, Output
+from debug_mcp.runner.shim.processes import become_subreaper, catch_signals, close_all_but, high
+from debug_mcp.runner.shim.spawn import spawn
+from debug_mcp.runner.shim.spec import FORMAT, Spec
+from debug_mcp.runner.shim.watch import Watch
+
+
+def run(path: str, lock: int) -> None:
+    """Run the command that ``spec`` in a directory describes, to its end.
+
+    Takes over the whole process: its signals and every descriptor from 3 on are ours, and nothing
+    is left to do after it but ``os._exit``. In a forked process call it with one thread.
+
+    Args:
+        path: The command's directory.
+        lock: The descriptor that holds the ``flock`` of ``lock`` in it.
+    """
+    lock = high(lock)
+    close_all_but(lock)  # whatever else came along is not for the command
+    directory = high(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    fd = os.open("spec", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    spec = Spec(os.read(fd, os.fstat(fd).st_size))
+    os.close(fd)
+    wakeups = catch_signals()
+    become_subreaper()
+    output = Output(directory, int(spec.fields[b"output_limit"]))
+    reserve(directory, "exit")
+    began, clock = time.time(), time.monotonic()
+    publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
+
+    reason, code, message, swept = "spawn_failed", None, "", 0
+    try:
+        child = spawn(directory, spec, output)
+    except OSError as error:
+        child = Child(0, None)
+        message = f"{os.fsdecode(error.filename or b'posix_spawn')}: {error.strerror}"
+    else:
+        try:
+            reason = Watch(spec, child, output, wakeups).run()
+        finally:  # even a fault of ours must leave no process behind
+            swept = child.sweep()
+        output.drain(DRAIN_CHUNKS**2)
+        reason, code = verdict(child, reason)
+
+    end = {
+        "format": FORMAT,
+        "reason": reason,
+        "code": "" if code is None else code,
+        "ended": time.time(),
+        "elapsed": time.monotonic() - clock,
+        "cpu": child.cpu,
+        "memory": child.memory,
+        "swept": swept,
+        "output": output.kept,
+        "dropped": output.dropped,
+        "disk_full": int(output.full),
+        "message": message.replace("\n", " "),
+    }
+    publish(directory, "exit", end, durable=True)

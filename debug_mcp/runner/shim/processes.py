@@ -1,0 +1,55 @@
+"""What a shim asks of the kernel about processes, signals and descriptors."""
+
+import _ctypes
+import _signal as signal  # type: ignore[import-not-found]
+import fcntl
+import os
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def children_of(pid: int) -> list[int] | None:
+    """Return a process's children; None when it is gone, or when this kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return None
+
+
+def try_kill(pid: int, number: int, group: bool = False) -> None:
+    """Send a signal to what may be gone already."""
+    try:
+        os.killpg(pid, number) if group else os.kill(pid, number)
+    except OSError:
+        pass
+
+
+def high(fd: int) -> int:
+    """Move a descriptor out of the way of those that the child gets."""
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(fd)
+    return moved
+
+
+def close_all_but(kept: int) -> None:
+    """Close every descriptor from 3 on but one."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 1 << 16)
+
+
+def catch_signals() -> int:
+    """Turn signals into bytes on a pipe, so that one poll waits for everything."""
+    wakeups, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(high(writer), warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    return wakeups
+
+
+def become_subreaper() -> None:
+    """Adopt whatever the command leaves behind."""
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
+    _ctypes.call_function(prctl, (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))

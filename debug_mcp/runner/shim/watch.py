@@ -1,0 +1,66 @@
+"""The life of a command: events until its end, and what ends it."""
+
+import _signal as signal  # type: ignore[import-not-found]
+import os
+import select
+import time
+
+from debug_mcp.runner.shim.child import Child
+from debug_mcp.runner.shim.output import Output
+from debug_mcp.runner.shim.spec import Spec
+
+LONGEST_POLL_SECONDS = 3600  # poll(2) counts milliseconds in an int
+
+
+class Watch:
+    """Waits until the main process ends, a deadline passes or a cancel arrives."""
+
+    def __init__(self, spec: Spec, child: Child, output: Output, wakeups: int) -> None:
+        self.child = child
+        self.output = output
+        self.wakeups = wakeups
+        self.cancelled = False
+        self.deadline = time.monotonic() + float(spec.fields[b"timeout"])
+        idle = spec.fields.get(b"idle_timeout")
+        self.idle = None if idle is None else float(idle)
+        self.grace = float(spec.fields[b"grace"])
+        self.poll = select.poll()
+        self.poll.register(wakeups, select.POLLIN)
+        self.poll.register(output.pipe, select.POLLIN)
+
+    def run(self) -> str:
+        """Return why it ended: exit, timeout, idle_timeout or cancel."""
+        while True:
+            reason = self._due()
+            if reason is not None:
+                self._stop()
+                return reason
+            idle_at = self.deadline if self.idle is None else self.output.last + self.idle
+            self._step(min(self.deadline, idle_at))
+            if self.child.code is not None:
+                return "exit"
+
+    def _due(self) -> str | None:
+        now = time.monotonic()
+        if self.cancelled:
+            return "cancel"
+        if now >= self.deadline:
+            return "timeout"
+        if self.idle is not None and now >= self.output.last + self.idle:
+            return "idle_timeout"
+        return None
+
+    def _stop(self) -> None:
+        end = time.monotonic() + (self.grace if self.child.ask_to_stop() else 0)
+        while self.child.code is None and time.monotonic() < end:
+            self._step(end)
+
+    def _step(self, until: float) -> None:
+        """Handle one round of events."""
+        left = min(max(until - time.monotonic(), 0), LONGEST_POLL_SECONDS)
+        for fd, _ in self.poll.poll(left * 1000 + 1):
+            if fd == self.wakeups:
+                self.cancelled |= signal.SIGTERM in os.read(fd, 4096)
+                self.child.reap()
+            elif not self.output.drain():
+                self.poll.unregister(fd)
