@@ -52,7 +52,7 @@ def call(options: argparse.Namespace) -> int:
     if options.url is not None:
         if options.data_dir is not None or options.isolation is not None:
             raise InvalidInput("--data-dir and --isolation are set where the server at --url runs")
-        from debug_mcp.cli.calling import run_remote_call  # noqa: PLC0415
+        from debug_mcp.cli.remote import run_remote_call  # noqa: PLC0415
 
         return anyio.run(run_remote_call, options)
     _refuse_elsewhere()

@@ -1,18 +1,26 @@
 """A server elsewhere, reached over HTTP as any client reaches it, with a token."""
 
+import argparse
 import contextlib
+import json
 import os
 import ssl
 import stat
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp.types import Tool
 
+from debug_mcp.cli.answers import USAGE, print_facts, print_refusal
+from debug_mcp.cli.arguments import read_arguments
+from debug_mcp.cli.table import table
 from debug_mcp.config import TOKEN_VARIABLE, client_token
 from debug_mcp.errors import (
     Busy,
@@ -39,6 +47,32 @@ _KINDS: dict[int, type[DebugMcpError]] = {
 }
 
 
+async def run_remote_call(options: argparse.Namespace) -> int:
+    """Have the server at a URL run the operation; return what ``run_call`` would."""
+    try:
+        url, token = read_url(options.url), read_token(options.token_file)
+        async with connected(url, token) as client:
+            tools = (await client.list_tools()).tools
+            if options.list:
+                print(table(("NAME", "WHAT"), [(tool.name, _first_line(tool)) for tool in tools]))
+                return 0
+            schemas = {tool.name: tool.input_schema for tool in tools}
+            members = schemas.get(options.tool, {}).get("properties", {})
+            arguments = read_arguments(members, options.arguments)
+            result = await client.call_tool(options.tool or "", arguments)
+    except DebugMcpError as error:
+        return print_refusal(error, as_json=options.json)
+    facts: dict[str, Any] = result.structured_content or {}
+    if not result.is_error:
+        return print_facts(facts, as_json=options.json)
+    if options.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print(*(block.text for block in result.content if block.type == "text"), file=sys.stderr)
+    wrong_usage = facts.get("error", {}).get("code") == InvalidInput.code
+    return USAGE if wrong_usage else 1
+
+
 def read_token(file: Path | None) -> str:
     """Return the token of a file, or else of the environment. It is never an argument.
 
@@ -56,7 +90,8 @@ def read_token(file: Path | None) -> str:
                 token = opened.read()
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInput(f"the token file {file} cannot be read: {error}") from error
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        # Windows has no such bits.
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise InvalidInput(f"others may read the token in {file}: chmod 600 {file}")
     if not token.strip():
         raise InvalidInput(
@@ -166,3 +201,7 @@ def _why(error: BaseException) -> str:
     if isinstance(bottom, ExceptionGroup):
         bottom = _innermost(bottom)
     return str(bottom) or str(error) or type(error).__name__
+
+
+def _first_line(tool: Tool) -> str:
+    return (tool.description or "").partition("\n")[0]

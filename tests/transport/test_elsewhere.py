@@ -1,5 +1,7 @@
 """Machines on which nothing can be run: a client is told so where it looks."""
 
+import os
+import socket
 import subprocess
 import sys
 
@@ -55,6 +57,25 @@ def test_on_windows_every_other_command_says_so_too(command: list[str]) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("debug-mcp: debug-mcp runs on Linux; on Windows use WSL 2")
+
+
+# The same without the name, since the standard library would go by it.
+WITHOUT_POSIX = WINDOWS.replace('sys.platform = "win32"', "")
+
+
+def test_on_windows_a_server_elsewhere_can_be_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POSIX, "call", "server_info", "--url", url],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env={**os.environ, "DEBUG_MCP_TOKEN": "dmcp_some"},
+    )
+    # It came as far as to connect.
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"unavailable: {url}/mcp cannot be reached: ")
 
 
 def test_only_linux_can_run_things() -> None:
