@@ -72,6 +72,7 @@ class SessionRow(View):
     """A session in a list."""
 
     session_id: str
+    name: str | None = None
     state: SessionState
     repository: str
     ref: str
@@ -87,6 +88,7 @@ class SessionStatusView(View):
     """
 
     session_id: str | None = None
+    name: str | None = None
     state: SessionState | None = None
     repository: str | None = None
     ref: str | None = None

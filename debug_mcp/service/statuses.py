@@ -73,19 +73,20 @@ class StatusService:
         return await self._one(principal, await self._sessions.owned(principal, args.session_id))
 
     async def _list(self, principal: Principal, args: SessionGet) -> SessionStatusView:
-        after = args.cursor and await self._store.owned(args.cursor, principal.name)
+        after = args.cursor and await self._store.owned(args.cursor, principal.owner)
         if args.cursor and not after:
             raise NotFound(
                 f"no page after {args.cursor!r}; send the next_cursor of an answer, or none for "
                 "the first page",
                 field="cursor",
             )
-        found = await self._store.page(principal.name, after or None, args.limit + 1)
+        found = await self._store.page(principal.owner, after or None, args.limit + 1)
         shown = found[: args.limit]
         names = {known.id: known.name for known in await self._repositories.all()}
         rows = [
             SessionRow(
                 session_id=session.id,
+                name=session.name,
                 state=session.state,
                 repository=names.get(session.repository_id, "(removed)"),
                 ref=session.ref,
@@ -103,12 +104,15 @@ class StatusService:
 
     async def _one(self, principal: Principal, session: WorkSession) -> SessionStatusView:
         repository = await self._repositories.get(session.repository_id)
-        recent = await self._commands.page(principal.name, Wanted(session.id), None, COMMANDS_SHOWN)
+        recent = await self._commands.page(
+            principal.owner, Wanted(session.id), None, COMMANDS_SHOWN
+        )
         unfinished = await self._commands.unfinished(session.id)
         artifacts = await self._artifacts.of_session(session.id)
         exported = await self._exports.last(session)
         view = SessionStatusView(
             session_id=session.id,
+            name=session.name,
             state=session.state,
             repository=repository.name,
             ref=session.ref,

@@ -23,6 +23,10 @@ from debug_mcp.store.rows import (
 )
 
 _OWNED = f"SELECT * FROM sessions WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
+_PAGE = f"""
+SELECT * FROM sessions WHERE {OWN_SESSIONS} AND (created_at, id) < (:created_at, :id)
+ORDER BY created_at DESC, id DESC LIMIT :limit
+"""  # noqa: S608
 _OPEN = f"""
 SELECT id FROM sessions WHERE {OWN_SESSIONS} AND state = 'ready' ORDER BY created_at DESC LIMIT 20
 """  # noqa: S608
@@ -156,19 +160,16 @@ class Sessions:
         rows = await self._database.read(_OPEN, owner.parameters)
         return [row["id"] for row in rows]
 
-    async def page(
-        self, principal: str, after: WorkSession | None, limit: int
-    ) -> list[WorkSession]:
-        """Return some of the principal's sessions, newest first, from the one after another on."""
+    async def page(self, owner: Owner, after: WorkSession | None, limit: int) -> list[WorkSession]:
+        """Return some of the owner's sessions, newest first, from the one after another on."""
         rows = await self._database.read(
-            "SELECT * FROM sessions WHERE principal = ? AND (created_at, id) < (?, ?) "
-            "ORDER BY created_at DESC, id DESC LIMIT ?",
-            (
-                principal,
-                to_micros(after.created_at) if after else _FOR_EVER,
-                after.id if after else "",
-                limit,
-            ),
+            _PAGE,
+            {
+                **owner.parameters,
+                "created_at": _FOR_EVER if after is None else to_micros(after.created_at),
+                "id": "" if after is None else after.id,
+                "limit": limit,
+            },
         )
         return [_session(row) for row in rows]
 
