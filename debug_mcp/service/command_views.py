@@ -1,7 +1,5 @@
 """What a caller is shown of a command: outcome first, then output, then what to do next."""
 
-import json
-import re
 import shlex
 import signal
 from pathlib import Path
@@ -10,7 +8,6 @@ from debug_mcp.config import NetworkPolicy
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
-    TIMEOUT_LIMIT_SECONDS,
     WAIT_SECONDS,
     Command,
     CommandKind,
@@ -22,28 +19,18 @@ from debug_mcp.models.commands import (
     QueueView,
 )
 from debug_mcp.runner.output import Page, excerpt, last_line, last_written
+from debug_mcp.service.calls import Advice, plain
 from debug_mcp.service.command_output import lost_output, output_view
-from debug_mcp.service.network import lacks_network
+from debug_mcp.service.hints import advise
 from debug_mcp.service.reports import read_report
 from debug_mcp.service.result_views import current_seconds, results_view
+from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.testreports.invocation import runs_only_pytest
 from debug_mcp.testreports.model import Report
 
 FINISHED_BYTES = 6000
 RUNNING_BYTES = 1500
 ROW_CHARACTERS = 200
-_NOT_FOUND = re.compile(
-    r"(?:^|: )(?P<program>[^\s:]+): (?:command )?not found$"  # bash, sh
-    r"|execvp (?P<inside>\S+): No such file"  # bwrap
-    r"|^(?P<plain>\S+): No such file or directory$",
-    re.MULTILINE,
-)
-_OFFLINE = "no name could be looked up: without network: true there is only the session's loopback"
-_FORBIDDEN = (
-    "no name could be looked up: there is only the session's loopback; the operator's setting "
-    "network can allow more"
-)
-_LONGER = 3
 _QUIET_SECONDS = 5
 # One test that took this much of the whole time does not look like progress.
 _STUCK_SHARE = 0.5
@@ -56,10 +43,12 @@ def command_view(
     queue: QueueView | None = None,
     network: NetworkPolicy | None = NetworkPolicy.ASK,
     default_wait: float | None = None,
+    around: Surroundings | None = None,
 ) -> CommandView:
     """Return the view of a command; reads its output, so call it in a thread.
 
     ``network`` is what its caller may have; None where there is no boundary to lack it behind.
+    ``around`` is what a program that did not start may have meant.
     """
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
@@ -68,6 +57,7 @@ def command_view(
     if command.outcome is Outcome.SPAWN_FAILED:
         page = None  # nothing of it is the command's
     report = read_report(directory)
+    advice = advise(command, page, last_written(path), queue, network, around)
     told = not since and _told_by_tests(command, report)
     if told:
         page = last_line(path)
@@ -86,8 +76,8 @@ def command_view(
         output=None if page is None else output_view(page, running=running),
         hint=_progress_of_tests(command, report)
         or lost_output(command, path)
-        or _hint(command, page, last_written(path), queue, network),
-        next=None if told else _next(command, page, network, default_wait),
+        or (advice and advice.hint),
+        next=None if told else _next(command, page, advice, default_wait),
     )
 
 
@@ -170,133 +160,18 @@ def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:
     )
 
 
-def _hint(
-    command: Command,
-    page: Page | None,
-    written_ago: float | None,
-    queue: QueueView | None,
-    network: NetworkPolicy | None,
-) -> str | None:
-    match command.outcome:
-        case Outcome.SPAWN_FAILED:
-            if _lacks_folder(command):
-                return f"cwd: there is no folder {command.request.cwd!r} in the tree"
-            missing = _NOT_FOUND.search(command.message or "")
-            if missing:
-                return f"{_not_found(missing)}; a list runs without a shell"
-            return command.message or "it could not be started"
-        case Outcome.FAILED if command.exit_code == 127 and page is not None:
-            missing = _NOT_FOUND.search(page.text.strip())
-            return _not_found(missing) if missing else None
-        case Outcome.OUTPUT_LIMIT:
-            dropped = command.output_dropped or 0
-            why = command.message or "the limit of kept output was reached"
-            return f"{why}: the last {dropped} bytes were dropped; the program itself went on"
-        case Outcome.FAILED if network and _lacked_network(command, page):
-            return _OFFLINE if network is NetworkPolicy.ASK else _FORBIDDEN
-        case Outcome.TIMED_OUT if page is not None:
-            return _progress(command, page, written_ago)
-        case Outcome.LOST:
-            return (
-                command.message
-                or "nobody saw its end: its supervisor was killed; it was not run again"
-            )
-        case None if command.state is CommandState.QUEUED:
-            return _waits(queue)
-        case _:
-            return None
-
-
-def _waits(queue: QueueView | None) -> str | None:
-    if queue is None:
-        return None
-    if queue.waits_for:
-        return (
-            f"it starts when {queue.waits_for} has ended"
-            + (f", and {queue.ahead - 1} more" if queue.ahead > 1 else "")
-            + "; a command with parallel: true does not wait for them"
-        )
-    return f"it starts when one of the {queue.places} places for running commands is free"
-
-
-def _progress(command: Command, page: Page, written_ago: float | None) -> str | None:
-    """Tell a slow run from a stuck one, as far as its output shows."""
-    if not page.total:
-        return "it printed nothing before its time was over"
-    if written_ago is None or command.ended_at is None:
-        return None
-    quiet = written_ago - (now() - command.ended_at).total_seconds()
-    if quiet < _QUIET_SECONDS:
-        return "it printed to its end: perhaps slow rather than stuck"
-    return f"it had printed nothing for {quiet:.1f} s when its time was over: it may be stuck"
-
-
-def _lacks_folder(command: Command) -> bool:
-    where = re.escape(command.request.cwd)
-    why = "(?:No such file or directory|Not a directory)"
-    return bool(re.search(f"/{where}: {why}", command.message or ""))
-
-
-def _not_found(found: re.Match[str]) -> str:
-    program = found["program"] or found["inside"] or found["plain"]
-    return (
-        f"program_not_found: {program} is neither in the tree nor on the server's PATH, which the "
-        "client's configuration sets"
-    )
-
-
 def _next(
-    command: Command,
-    page: Page | None,
-    network: NetworkPolicy | None,
-    default_wait: float | None,
+    command: Command, page: Page | None, advice: Advice | None, default_wait: float | None
 ) -> NextCall | None:
     if command.state is not CommandState.FINISHED:
-        seconds = WAIT_SECONDS if default_wait is None else _plain(default_wait)
+        seconds = WAIT_SECONDS if default_wait is None else plain(default_wait)
         waiting: dict[str, object] = {"command_id": command.id, "wait_seconds": seconds}
         if page is not None and page.end:
             waiting["since"] = page.end
         return {"tool": "command_wait", "arguments": waiting}
-    asked = command.request.command
-    match command.outcome:
-        case Outcome.TIMED_OUT if command.request.timeout_seconds < TIMEOUT_LIMIT_SECONDS:
-            longer = min(command.request.timeout_seconds * _LONGER, TIMEOUT_LIMIT_SECONDS)
-            return _again(command, timeout_seconds=_plain(longer))
-        case Outcome.LOST if not command.damaged:
-            return _again(command)
-        case Outcome.FAILED if command.exit_code == 127 and (listed := _written_as_text(asked)):
-            return _again(command, command=listed)
-        case Outcome.FAILED if network is NetworkPolicy.ASK and _lacked_network(command, page):
-            return _again(command, network=True)
-        case _ if page is not None and page.omitted:
-            cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
-            return {"tool": "command_output", "arguments": cut}
-        case _:
-            return None
-
-
-def _again(command: Command, /, **changes: object) -> NextCall:
-    """Return the call that was made, with changes; what the caller left out stays out."""
-    asked = command.request.model_dump(
-        mode="json", exclude_defaults=True, exclude={"idempotency_key", "wait_seconds"}
-    )
-    return {"tool": "command_run", "arguments": {**asked, **changes}}
-
-
-def _plain(number: float) -> float:
-    return int(number) if number == int(number) else number
-
-
-def _lacked_network(command: Command, page: Page | None) -> bool:
-    return not command.request.network and page is not None and lacks_network(page.text)
-
-
-def _written_as_text(asked: str | list[str]) -> list[str] | None:
-    """Return the list that a model wrote as a text, which the shell then took for a program."""
-    if not isinstance(asked, str) or not asked.startswith("["):
-        return None
-    try:
-        found = json.loads(asked)
-    except ValueError:
-        return None
-    return found if found and all(isinstance(part, str) for part in found) else None
+    if advice is not None and advice.next is not None:
+        return advice.next
+    if page is not None and page.omitted:
+        cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
+        return {"tool": "command_output", "arguments": cut}
+    return None

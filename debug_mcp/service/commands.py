@@ -28,10 +28,12 @@ from debug_mcp.service.command_output import output_page, output_view
 from debug_mcp.service.command_views import command_row, command_view
 from debug_mcp.service.command_waits import CommandWaits, watch_for
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.hints import not_cancelled
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.variables import together
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
@@ -194,11 +196,12 @@ class CommandService:
             NotFound: There is no such command of the principal's.
         """
         principal.require(Scope.COMMAND_RUN)
-        command = await self.owned(principal, args.command_id)
-        if command.state is not CommandState.FINISHED:
-            command = await self._scheduler.cancel(command)
+        before = command = await self.owned(principal, args.command_id)
+        if before.state is not CommandState.FINISHED:
+            command = await self._scheduler.cancel(before)
             command = await self._scheduler.wait(command, self._settings.grace_seconds + 5)
-        return await self._view(principal, command)
+        view = await self._view(principal, command)
+        return view.model_copy(update={"hint": not_cancelled(before, command) or view.hint})
 
     async def owned(self, principal: Principal, command_id: str) -> Command:
         """Return the principal's command.
@@ -228,10 +231,18 @@ class CommandService:
         directory = self._scheduler.directory(command)
         queue = await self._place(command)
         policy = await self._lacking(principal, command)
+        around = await self._around(command)
+        default_wait = self._settings.default_wait
         view = await anyio.to_thread.run_sync(
-            command_view, command, directory, since, queue, policy, self._settings.default_wait
+            command_view, command, directory, since, queue, policy, default_wait, around
         )
         return await with_collected(view, command, self._artifacts)
+
+    async def _around(self, command: Command) -> Surroundings | None:
+        """Return what a program that did not start may have meant, where it did not."""
+        if command.outcome is not Outcome.SPAWN_FAILED and command.exit_code not in (126, 127):
+            return None
+        return await self._confinement.surroundings(command.session_id)
 
     async def _lacking(self, principal: Principal, command: Command) -> NetworkPolicy | None:
         """Return what holds for a command that may have failed for want of the network."""

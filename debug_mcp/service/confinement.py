@@ -18,6 +18,7 @@ from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox,
 from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.reports import make_folder, reporting
+from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.toolchains import Toolbox, Tools
 from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
@@ -80,6 +81,14 @@ class Confinement:
         root = self._layout.sessions / session.id
         mirror = self._layout.repositories / session.repository_id
         return Folders(root / "tree", root / "home", root / "tmp", mirror / "objects")
+
+    async def surroundings(self, session_id: str) -> Surroundings:
+        """Return what stands around the commands of a session."""
+        tools = await self._toolbox.all()
+        root = self._layout.sessions / session_id
+        scripts = [] if tools.scripts is None else [tools.scripts]
+        path = [Path(folder) for folder in tools.toolchains.path.split(":") if folder]
+        return Surroundings(root / "tree", root / "home", (*scripts, *path))
 
     async def program(self, session: WorkSession, command: Command, directory: Path) -> Confined:
         """Return what to start so that a command runs in its session.
