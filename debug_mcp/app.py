@@ -24,6 +24,7 @@ from debug_mcp.service.exports import ExportService
 from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.files import FileService
 from debug_mcp.service.freshness import Freshness
+from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.pool import Pool
@@ -174,20 +175,12 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     mirrors = Mirrors(on.layout, on.confinement)
     repositories, clones, fetches = _repositories(on, mirrors)
     trees, sessions = _sessions(on, repositories, scheduler)
-    exports = ExportService(
-        on.sessions,
-        on.repositories,
-        repositories,
-        sessions,
-        trees,
-        on.artifacts,
-        on.confinement,
-        on.layout,
-    )
+    exports = _exports(on, repositories, trees)
     watching = _watching(on, scheduler)
     artifacts = ArtifactService(
         on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
     )
+    differences = DifferenceService(sessions, artifacts, on.confinement)
     files = FileService(sessions, trees, on.confinement)
     closing = Closing(
         on.sessions,
@@ -211,8 +204,10 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         ),
         sessions=sessions,
         statuses=_statuses(on, sessions, exports),
-        differences=DifferenceService(sessions, artifacts, on.confinement),
-        exports=exports,
+        differences=differences,
+        handovers=HandoverService(
+            on.repositories, repositories, sessions, trees, exports, differences, artifacts
+        ),
         closing=closing,
         files=files,
         commands=commands,
@@ -225,6 +220,19 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
     )
     return services, Recovery(
         on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
+    )
+
+
+def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> ExportService:
+    return ExportService(
+        on.sessions,
+        on.repositories,
+        on.commands,
+        repositories,
+        trees,
+        on.artifacts,
+        on.confinement,
+        on.layout,
     )
 
 

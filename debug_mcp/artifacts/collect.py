@@ -148,6 +148,11 @@ class Files:
         """Keep a content that the server itself made."""
         return self._store(name, [data])
 
+    def keep_file(self, name: str, path: Path) -> Kept:
+        """Keep a file that the server itself made, however large."""
+        with path.open("rb") as file:
+            return self._store(name, iter(lambda: file.read(_CHUNK), b""))
+
     def _keep(
         self, root: int, path: str, limit: int, since: float, search: "_Search"
     ) -> Kept | None:

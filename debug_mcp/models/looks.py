@@ -63,9 +63,11 @@ class QueueLengthView(View):
 class SavedView(View):
     """Work that left a session; ``fetch`` brings it into the person's checkout."""
 
-    branch: str
-    commit: str
+    branch: str | None = None
+    commit: str | None = None
     fetch: str | None = None
+    others: tuple[str, ...] = ()
+    fetch_others: str | None = None
 
 
 class SessionRow(View):

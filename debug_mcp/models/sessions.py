@@ -105,10 +105,15 @@ class SessionExport(Arguments):
     """Arguments of ``session_export``."""
 
     session_id: SessionId
-    kind: Literal["branch"] = Field(default="branch", alias="as")
+    kind: Literal["branch", "patch", "bundle"] = Field(
+        default="branch", alias="as", description="branch, patch or bundle; default branch"
+    )
     message: str | None = Field(default=None, max_length=10_000, description="commit message")
     branch: str | None = Field(
         default=None, max_length=200, description="default: debug-mcp/<session_id>"
+    )
+    push: bool = Field(
+        default=False, description="make a new branch of the upstream too; never force"
     )
 
 
@@ -178,19 +183,28 @@ class SessionView(View):
 
 
 class ExportView(View):
-    """Work that left its session as a branch.
+    """Work that left its session.
 
-    ``fetch`` is the command line that brings it into the person's checkout.
+    ``fetch`` or ``apply`` is the command line that brings it into the person's checkout;
+    ``pushed`` is the branch of the upstream that has it. ``others`` are further branches, tags and
+    stashes, which ``fetch_others`` brings.
     """
 
     session_id: str
-    branch: str
-    commit: str
+    branch: str | None = None
+    commit: str | None = None
     base: str
     files: tuple[str, ...] = ()
     lines: str | None = None
     fetch: str | None = None
+    apply: str | None = None
+    artifact_id: str | None = None
+    uri: str | None = None
+    pushed: str | None = None
+    others: tuple[str, ...] = ()
+    fetch_others: str | None = None
     hint: str | None = None
+    next: NextCall | None = None
 
 
 class ClosedView(View):

@@ -41,14 +41,14 @@ async def session_diff(call: Call, args: SessionDiff) -> DiffView:
     return await call.services.differences.diff(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_WRITE, title="Export a session's work")
+@operation(scope=Scope.SESSION_WRITE, title="Export a session's work", open_world=True)
 async def session_export(call: Call, args: SessionExport) -> ExportView:
     """Commit everything changed in the session (ignored files apart) and keep it as a branch.
 
-    The answer has the git fetch line that brings the branch into the person's checkout: show it to
-    them.
+    The answer has the command line that brings it into the person's checkout: show it to them.
+    As patch or bundle it becomes an artifact. push makes a new branch of the upstream.
     """
-    return await call.services.exports.export(call.principal, args)
+    return await call.services.handovers.export(call.principal, args)
 
 
 @operation(scope=Scope.SESSION_WRITE, title="Close a session", destructive=True)

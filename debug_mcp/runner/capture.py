@@ -44,17 +44,20 @@ async def capture(
     program: Confined,
     stdin: bytes = b"",
     *,
+    into: int | None = None,
     limit: int = OUTPUT_LIMIT_BYTES,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Captured:
     """Run a program to its end and return what it wrote. It is killed when the caller is cancelled.
+
+    What it writes goes to the open file ``into`` instead, if there is one, without a limit.
 
     Raises:
         ToolFailed: It could not be started, wrote more than ``limit`` bytes, or took too long.
     """
     name = program.name
     try:
-        process = _start(program)
+        process = _start(program, into)
     except OSError as error:
         raise ToolFailed(f"{name} could not be started: {error.strerror}") from error
     with process:
@@ -77,7 +80,7 @@ async def capture(
     return Captured(process.returncode, bytes(output), bytes(errors))
 
 
-def _start(program: Confined) -> "subprocess.Popen[bytes]":
+def _start(program: Confined, into: int | None) -> "subprocess.Popen[bytes]":
     """Start it here and not in a worker thread: the sandbox dies with the thread that did."""
     options = os.memfd_create("options")
     try:
@@ -88,7 +91,7 @@ def _start(program: Confined) -> "subprocess.Popen[bytes]":
             env=program.environment,
             cwd=program.cwd,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if into is None else into,
             stderr=subprocess.PIPE,
             start_new_session=True,
             pass_fds=[options] if program.launcher else [],
@@ -100,24 +103,28 @@ def _start(program: Confined) -> "subprocess.Popen[bytes]":
 async def _converse(
     process: "subprocess.Popen[bytes]", stdin: bytes, limit: int
 ) -> tuple[bytearray, bytearray]:
-    """Feed and read all three pipes at once, so that none can fill up and block the others.
+    """Feed and read all pipes at once, so that none can fill up and block the others.
 
     Until the program's own end, never until the end of its output: what it left in the background
     may hold that open for ever. What comes after ``limit + 1`` bytes is left unread: the caller
     sees that it is more.
     """
-    if process.stdin is None or process.stdout is None or process.stderr is None:
-        raise AssertionError("started with three pipes")
-    output, errors = _Stream(process.stdout, limit), _Stream(process.stderr, None)
+    if process.stdin is None or process.stderr is None:
+        raise AssertionError("started with pipes")
+    errors = _Stream(process.stderr, None)
+    output = None if process.stdout is None else _Stream(process.stdout, limit)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_feed, process.stdin, stdin)
         tasks.start_soon(errors.follow)
         tasks.start_soon(_at_the_end_of, process.pid, tasks.cancel_scope)
-        await output.follow()
-        if output.is_over:
-            tasks.cancel_scope.cancel()
-    output.take_rest()
+        if output is not None:
+            await output.follow()
+            if output.is_over:
+                tasks.cancel_scope.cancel()
     errors.take_rest()
+    if output is None:
+        return bytearray(), errors.data
+    output.take_rest()
     return output.data, errors.data
 
 

@@ -118,6 +118,15 @@ class ArtifactService:
         kept = await anyio.to_thread.run_sync(self._files.keep_bytes, name, data)
         return (await self.keep(session, (kept,)))[0]
 
+    async def keep_file(self, session: WorkSession, name: str, path: Path) -> Artifact:
+        """Keep a file that the server itself made of a session."""
+        kept = await anyio.to_thread.run_sync(self._files.keep_file, name, path)
+        return (await self.keep(session, (kept,)))[0]
+
+    def path(self, artifact: Artifact) -> Path:
+        """Return where the person at this machine finds an artifact's content."""
+        return self._files.path(artifact.sha256)
+
     async def read(self, principal: Principal, args: ArtifactRead) -> ArtifactPage:
         """Return a part of an artifact: text where it is UTF-8, else base64.
 

@@ -21,7 +21,7 @@ from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
-from debug_mcp.worktrees import checkouts, export
+from debug_mcp.worktrees import export
 from debug_mcp.worktrees.git import Run
 
 BY_CALLER = "by caller"
@@ -112,8 +112,6 @@ class Closing:
     async def _save(self, session: WorkSession) -> ExportView | None:
         """Keep the work as a branch and as a patch."""
         run = self._confinement.git_in(session)
-        tree = self._confinement.folders(session).tree
-        await anyio.to_thread.run_sync(checkouts.drop_locks, tree)
         renewed = None
         try:
             exported = await self._exports.save_rest(session)

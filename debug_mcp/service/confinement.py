@@ -24,6 +24,8 @@ from debug_mcp.worktrees import git
 from debug_mcp.worktrees.git import GitCall, Run
 
 CLONE_SECONDS = 600
+# Git on a session's own tree: large files take their time.
+WORK_SECONDS = 300
 _YIELDING = ("nice", "-n", "10")
 
 
@@ -163,7 +165,7 @@ class Confinement:
             if tree is not None:
                 folders = dataclasses.replace(folders, tree=tree)
             program = _git_in(await self.sandbox(session), folders, call)
-            return await capture(program, call.stdin)
+            return await capture(program, call.stdin, into=call.into, timeout=WORK_SECONDS)
 
         return run
 

@@ -56,7 +56,7 @@ class DifferenceService:
         view = DiffView(
             session_id=session.id,
             base=base,
-            lines=_lines(files),
+            lines=lines_of(files),
             files=tuple(_file(change) for change in files[:FILES_SHOWN]),
             more_files=max(len(files) - FILES_SHOWN, 0) or None,
         )
@@ -115,7 +115,8 @@ class DifferenceService:
         return found
 
 
-def _lines(files: list[Change]) -> str:
+def lines_of(files: list[Change]) -> str:
+    """Return ``+added -removed`` of all files together."""
     return f"+{sum(file.added or 0 for file in files)} -{sum(file.removed or 0 for file in files)}"
 
 

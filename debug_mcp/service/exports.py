@@ -1,40 +1,50 @@
-"""Giving a session's work back: as a branch that the person can fetch."""
+"""Saving a session's work in the mirror: as a branch, and what else it made beside that.
 
+Exports of one session wait for one another, also those of other servers. Git's locks that a killed
+server left in the tree are removed where no command can hold them.
+"""
+
+import contextlib
 import shlex
 import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import anyio
 
-from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import Layout
 from debug_mcp.errors import Conflict, ToolFailed
-from debug_mcp.models.sessions import ExportView, SessionExport, WorkSession
+from debug_mcp.models.commands import CommandState
+from debug_mcp.models.sessions import ExportView, WorkSession
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.locks import locked
 from debug_mcp.service.repositories import RepositoryService
-from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.artifacts import Artifacts
+from debug_mcp.store.commands import Commands
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
-from debug_mcp.worktrees import export, patches
-from debug_mcp.worktrees.git import Run, check_ref
-from debug_mcp.worktrees.mirrors import OURS
+from debug_mcp.worktrees import checkouts, export, handover, patches
+from debug_mcp.worktrees.mirrors import OURS, Mirror
 
 EVERYTHING = "Work in a debug-mcp session"
 FILES_SHOWN = 100
+LOCK_SECONDS = 50
 _SHOWN = 5
+_OTHERS = 200
+# Where a person's own git takes what else a session made. Only commits may be branches.
+_TARGETS = {"heads": "refs/heads", "stashes": "refs/heads/stashes", "tags": "refs/tags"}
 
 
 class ExportService:
-    """Work leaves a session as bytes; refs and limits are the server's."""
+    """Work leaves a session as bundles; refs are the server's."""
 
     def __init__(
         self,
         store: Sessions,
         repository_rows: Repositories,
+        commands: Commands,
         repositories: RepositoryService,
-        sessions: SessionService,
         trees: Trees,
         artifacts: Artifacts,
         confinement: Confinement,
@@ -43,66 +53,62 @@ class ExportService:
         self._store = store
         self._artifacts = artifacts
         self._repository_rows = repository_rows
+        self._commands = commands
         self._repositories = repositories
-        self._sessions = sessions
         self._trees = trees
         self._confinement = confinement
         self._layout = layout
 
-    async def export(self, principal: Principal, args: SessionExport) -> ExportView:
-        """Commit everything in the session and keep it as a branch for the person to fetch.
-
-        Raises:
-            NotFound: There is no such session of the principal's.
-            Conflict: There is nothing to export.
-        """
-        principal.require(Scope.SESSION_WRITE)
-        session = await self._sessions.ready(principal, args.session_id)
-        branch = check_ref(args.branch or f"debug-mcp/{session.id}", "branch")
-        branch = branch.removeprefix("refs/heads/")
-        message = (args.message or "").replace("\0", "").strip()
-        exported = await self.save(session, branch, message or EVERYTHING)
-        if exported is None:
-            raise Conflict(
-                f"session {session.id} has no work to export: nothing differs from "
-                f"{session.base[:12]}",
-                field="session_id",
-            )
-        return exported
-
     async def save_rest(self, session: WorkSession) -> ExportView | None:
-        """Keep all work under the branch of the last export; None when there is no work."""
+        """Keep all work: the tree under the branch of the last export, and what else there is.
+
+        None when there is no work.
+        """
         last = session.exported_ref
-        branch = last.removeprefix(_own(session)) if last else f"debug-mcp/{session.id}"
-        return await self.save(session, branch)
+        branch = last.removeprefix(own(session)) if last else f"debug-mcp/{session.id}"
+        exported = await self.save(session, branch)
+        if not await self._save_others(session):
+            return exported
+        view = exported or ExportView(session_id=session.id, base=session.base)
+        return view.model_copy(update=await self._others(session))
 
     async def last(self, session: WorkSession) -> ExportView | None:
         """Return what was last exported, without its files; None when nothing was."""
-        if session.exported_ref is None:
+        others = await self._others(session)
+        if session.exported_ref is None and not others["others"]:
             return None
-        mirror = self._repositories.mirror(await self._repository_rows.get(session.repository_id))
-        branch = session.exported_ref.removeprefix(_own(session))
-        return ExportView(
-            session_id=session.id,
-            branch=branch,
-            commit=await mirror.commit(session.exported_ref),
-            base=session.base,
-            fetch=self._fetch_line(session, session.exported_ref, branch),
-        )
+        view = ExportView(session_id=session.id, base=session.base)
+        if session.exported_ref is not None:
+            branch = session.exported_ref.removeprefix(own(session))
+            commit = await (await self._mirror(session)).commit(session.exported_ref)
+            fetch = self._fetch_line(session, session.exported_ref, branch)
+            view = view.model_copy(update={"branch": branch, "commit": commit, "fetch": fetch})
+        return view.model_copy(update=others)
 
     async def save(
         self, session: WorkSession, branch: str, message: str = EVERYTHING
     ) -> ExportView | None:
-        """Keep a session's work as a branch beside the mirror's own; None when there is none."""
+        """Keep a session's work as a branch beside the mirror's own; None when there is none.
+
+        Raises:
+            Busy: Another export of it goes on.
+            Conflict: The branch cannot stand beside another.
+            ToolFailed: Git cannot do it; the message is its own.
+        """
         run = self._confinement.git_in(session)
-        left_out = await export.commit_everything(run, message)
-        if not await export.has_commits(run, session.base):
-            return None
-        commit = await export.head(run)
-        ref = f"{_own(session)}{branch}"
-        await self._import(session, ref, await _bundle(run, session.base))
-        await self._store.note_export(session.id, ref)
-        numbers = await patches.changes(run, session.base, commit)
+        async with self._alone(session):
+            left_out = await export.commit_everything(run, message)
+            if not await export.has_commits(run, session.base):
+                return None
+            commit = await export.head(run)
+            ref = f"{own(session)}{branch}"
+            await self._import(
+                session,
+                lambda fd: export.bundle(run, session.base, fd),
+                lambda mirror, bundle: self._take(mirror, bundle, session, ref),
+            )
+            await self._store.note_export(session.id, ref)
+            numbers = await patches.changes(run, session.base, commit)
         return ExportView(
             session_id=session.id,
             branch=branch,
@@ -113,6 +119,64 @@ class ExportService:
             hint=await self._hint(session, numbers.files, left_out),
             fetch=self._fetch_line(session, ref, branch),
         )
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, session: WorkSession) -> AsyncIterator[None]:
+        """Hold a session's exports, and free its tree of locks that nobody holds any more."""
+        path = self._trees.folder(session) / "export.lock"
+        async with locked(path, LOCK_SECONDS, f"session {session.id} is being exported"):
+            tree = self._confinement.folders(session).tree
+            # Which are there is asked first: with no command since, nothing can hold those.
+            there = await anyio.to_thread.run_sync(checkouts.locks, tree)
+            begun = [
+                command
+                for command in await self._commands.unfinished(session.id)
+                if command.state is not CommandState.QUEUED
+            ]
+            if there and not begun:
+                await anyio.to_thread.run_sync(checkouts.drop_locks, tree, there)
+            yield
+
+    async def _save_others(self, session: WorkSession) -> bool:
+        """Keep the branches, tags and stashes that a session made; return whether there are any."""
+        run = self._confinement.git_in(session)
+        mirror = await self._mirror(session)
+        known = dict(await mirror.refs())
+        here = await export.branch(run)
+        refs = {
+            name: oid for name, oid in (await export.others(run, known)).items() if name != here
+        }
+        refs = dict(list(refs.items())[:_OTHERS])
+        if not refs:
+            return False
+        found: list[bool] = []
+
+        async def write(fd: int) -> None:
+            found.append(await export.bundle_of(run, refs, session.base, fd))
+
+        async def take(mirror: Mirror, bundle: Path) -> None:
+            if found[-1]:
+                await handover.import_refs(mirror, bundle, session.base, _rest(session))
+
+        await self._import(session, write, take)
+        return found[-1]
+
+    async def _others(self, session: WorkSession) -> dict[str, object]:
+        """Return the facts of a view about what else was saved."""
+        mirror = await self._mirror(session)
+        prefix = _rest(session)
+        names = await handover.names_below(mirror, prefix)
+        if not names:
+            return {"others": (), "fetch_others": None}
+        kinds = sorted({name.partition("/")[0] for name in names})
+        specs = [f"{prefix}{kind}/*:{_TARGETS[kind]}/{session.id}/*" for kind in kinds]
+        return {
+            "others": tuple(names),
+            "fetch_others": shlex.join(["git", "fetch", str(mirror.path), *specs]),
+        }
+
+    async def _mirror(self, session: WorkSession) -> Mirror:
+        return self._repositories.mirror(await self._repository_rows.get(session.repository_id))
 
     def _fetch_line(self, session: WorkSession, ref: str, branch: str) -> str:
         mirror = self._layout.repositories / session.repository_id
@@ -140,39 +204,38 @@ class ExportService:
             said.append(f"{', '.join(left_out[:_SHOWN])} stayed out: a git repository of its own")
         return "; ".join(said) or None
 
-    async def _import(self, session: WorkSession, ref: str, bundle: bytes) -> None:
+    async def _import(
+        self,
+        session: WorkSession,
+        write: Callable[[int], Awaitable[None]],
+        take: Callable[[Mirror, Path], Awaitable[None]],
+    ) -> None:
+        """Have a session's git write a bundle, and take it into the mirror."""
         repository = await self._repository_rows.get(session.repository_id)
-        mirror = self._repositories.mirror(repository)
-        # A name of its own: two exports of one session may be on their way at once.
+        # Beside the tree, where no command can reach it.
         with tempfile.NamedTemporaryFile(dir=self._trees.folder(session)) as file:
-            await anyio.to_thread.run_sync(file.write, bundle)
-            file.flush()
+            await write(file.fileno())
             async with self._repositories.locked(repository):
-                try:
-                    await mirror.import_bundle(Path(file.name), session.base, ref)
-                except ToolFailed as error:
-                    if "cannot lock ref" not in error.message:
-                        raise
-                    branch = ref.removeprefix(_own(session))
-                    raise Conflict(
-                        f"the branch {branch!r} cannot stand beside one that was exported before: "
-                        "one name would be a folder of the other",
-                        field="branch",
-                    ) from error
+                await take(self._repositories.mirror(repository), Path(file.name))
+
+    async def _take(self, mirror: Mirror, bundle: Path, session: WorkSession, ref: str) -> None:
+        try:
+            await handover.import_bundle(mirror, bundle, session.base, ref)
+        except ToolFailed as error:
+            if "cannot lock ref" not in error.message:
+                raise
+            branch = ref.removeprefix(own(session))
+            raise Conflict(
+                f"the branch {branch!r} cannot stand beside one that was exported before: "
+                "one name would be a folder of the other",
+                field="branch",
+            ) from error
 
 
-async def _bundle(run: Run, base: str) -> bytes:
-    try:
-        return await export.bundle(run, base)
-    except ToolFailed as error:
-        if "exit_code" in error.details:
-            raise
-        raise ToolFailed(
-            f"the commits could not be taken out: {error.message}; if large files got into them, "
-            f"`git reset --soft {base[:12]}`, ignore or remove those, and try again"
-        ) from error
-
-
-def _own(session: WorkSession) -> str:
+def own(session: WorkSession) -> str:
     """Return the prefix of a session's exports: no two sessions write to one ref."""
     return f"{OURS}/exports/{session.id}/"
+
+
+def _rest(session: WorkSession) -> str:
+    return f"{OURS}/rest/{session.id}/"

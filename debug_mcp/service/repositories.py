@@ -36,6 +36,7 @@ from debug_mcp.service.repository_views import (
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.git import check_ref
+from debug_mcp.worktrees.handover import push
 from debug_mcp.worktrees.mirrors import Mirror, is_request
 from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, registered
 
@@ -104,7 +105,7 @@ class RepositoryService:
             repository = replace(repository, **settings)
             await self._store.configure(repository)
         hint = None
-        connection = await self._connection(repository, principal)
+        connection = await self.connection(repository, principal)
         if self._is_there(repository):
             hint = await self._freshness.refresh(
                 repository, connection, now(), args.wait_seconds, report
@@ -184,7 +185,7 @@ class RepositoryService:
             Busy: It is still being cloned.
             ToolFailed: The upstream cannot be cloned.
         """
-        connection = await self._connection(repository, principal)
+        connection = await self.connection(repository, principal)
         hint = None
         if not self._is_there(repository):
             known = await self._cloned(repository, connection, CLONE_WAIT_SECONDS, silent)
@@ -234,6 +235,30 @@ class RepositoryService:
     def locked(self, repository: Repository) -> contextlib.AbstractAsyncContextManager[None]:
         """Hold the mirror alone, among all servers; raises ``Busy`` when that takes too long."""
         return self._mirrors.locked(repository)
+
+    async def connection(self, repository: Repository, principal: Principal) -> Connection:
+        """Return how git goes to a repository's upstream for a principal.
+
+        Raises:
+            InvalidInput: It may not.
+        """
+        return await self._connections.to(registered(repository.url), principal)
+
+    async def push(
+        self, principal: Principal, repository: Repository, ref: str, branch: str
+    ) -> None:
+        """Make a new branch of the upstream from a ref of the mirror.
+
+        Raises:
+            Conflict: The upstream has such a branch.
+            ToolFailed: It refuses, or cannot be reached.
+        """
+        connection = await self.connection(repository, principal)
+        run = self._connections.run(connection)
+        try:
+            await push(self.mirror(repository), ref, branch, connection, run)
+        except ToolFailed as error:
+            raise connection.explain(error) from error
 
     async def _resolve(
         self, repository: Repository, connection: Connection, ref: str, args: SessionCreate
@@ -296,9 +321,6 @@ class RepositoryService:
 
     def _is_there(self, repository: Repository) -> bool:
         return repository.state in (RepositoryState.READY, RepositoryState.SYNCING)
-
-    async def _connection(self, repository: Repository, principal: Principal) -> Connection:
-        return await self._connections.to(registered(repository.url), principal)
 
     async def _reached(self, principal: Principal) -> list[Repository]:
         """Return every repository that the principal's token names, or all when it names none."""

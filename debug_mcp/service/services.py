@@ -7,8 +7,8 @@ from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.differences import DifferenceService
-from debug_mcp.service.exports import ExportService
 from debug_mcp.service.files import FileService
+from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
@@ -28,7 +28,7 @@ class Services:
     sessions: SessionService
     statuses: StatusService
     differences: DifferenceService
-    exports: ExportService
+    handovers: HandoverService
     closing: Closing
     files: FileService
     commands: CommandService

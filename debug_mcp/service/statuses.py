@@ -176,7 +176,13 @@ def _changes(changes: list[Change]) -> ChangesView:
 def _saved(exported: ExportView | None) -> SavedView | None:
     if exported is None:
         return None
-    return SavedView(branch=exported.branch, commit=exported.commit, fetch=exported.fetch)
+    return SavedView(
+        branch=exported.branch,
+        commit=exported.commit,
+        fetch=exported.fetch,
+        others=exported.others,
+        fetch_others=exported.fetch_others,
+    )
 
 
 def _person(
@@ -185,7 +191,8 @@ def _person(
     """Return command lines for the person beside the agent, who is at this machine."""
     if principal.name != LOCAL.name:
         return ()
-    lines = [exported.fetch] if exported and exported.fetch else []
+    found = (exported.fetch, exported.fetch_others) if exported else ()
+    lines = [line for line in found if line]
     if session.state is SessionState.READY:
         lines.append(f"debug-mcp call session_diff session_id={session.id}")
     return tuple(lines)

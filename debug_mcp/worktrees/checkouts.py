@@ -7,12 +7,14 @@ repository, move its branches and delete its objects.
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from debug_mcp.worktrees.git import Run, git
 
 # What set-up and test runs leave behind, so that it does not end up in anybody's branch.
+_LOCKS = ("index.lock", "HEAD.lock")
 _EXCLUDED = (
     "__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/",
     ".tox/", ".nox/", ".venv/", "*.egg-info/", ".coverage", "node_modules/",
@@ -81,17 +83,36 @@ def lay_out_again(checkout: Checkout) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def drop_locks(tree: Path) -> None:
-    """Remove what a git that was killed left locked; no git may be running in the tree."""
+def locks(tree: Path) -> list[tuple[str, int]]:
+    """Return git's locks on a tree that are there now: name and inode."""
+    found = []
+    with _git_directory(tree) as folder:
+        for name in _LOCKS if folder is not None else ():
+            with contextlib.suppress(OSError):
+                found.append((name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino))
+    return found
+
+
+def drop_locks(tree: Path, seen: list[tuple[str, int]]) -> None:
+    """Remove locks that a git which was killed left; none may hold those that were seen."""
+    there = dict(locks(tree))
+    with _git_directory(tree) as folder:
+        for name, inode in seen:
+            if there.get(name) == inode:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _git_directory(tree: Path) -> Iterator[int | None]:
+    """Open it by descriptor, following no link: the tree may be hostile."""
     try:
-        # By descriptor, following no link: the tree may be hostile.
         folder = os.open(tree / ".git", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
-        return  # not a folder any more: there is nothing that could be locked
+        yield None  # not a folder any more: there is nothing that could be locked
+        return
     try:
-        for name in ("index.lock", "HEAD.lock"):
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=folder)
+        yield folder
     finally:
         os.close(folder)
 

@@ -4,7 +4,12 @@ Every function takes git in the session's sandbox, at the tree's root: hooks, fi
 configuration that a command planted there run, if at all, inside the boundary.
 """
 
-from debug_mcp.worktrees.git import GitCall, Run, git, parse_commit
+from collections.abc import Mapping
+
+from debug_mcp.errors import ToolFailed
+from debug_mcp.worktrees.git import GitCall, Run, git, git_call, parse_commit
+
+_OUT = "refs/debug-mcp/"
 
 
 async def commit_everything(run: Run, message: str) -> list[str]:
@@ -42,6 +47,12 @@ async def head(run: Run) -> str:
     )
 
 
+async def branch(run: Run) -> str | None:
+    """Return the full name of the branch that is checked out, or None."""
+    found = await run(GitCall(("symbolic-ref", "--quiet", "HEAD")))
+    return found.output.decode("utf-8", "replace").strip() or None
+
+
 async def has_commits(run: Run, base: str) -> bool:
     """Return whether HEAD has commits that ``base`` has not."""
     return bool(await git(run, "rev-list", "--max-count=1", "HEAD", f"^{base}", "--"))
@@ -54,9 +65,49 @@ async def is_sound(run: Run, base: str) -> bool:
     return history.exit_code == 0 and index.exit_code in (0, 1)
 
 
-async def bundle(run: Run, base: str) -> bytes:
-    """Return a bundle of the commits of HEAD that ``base`` has not; there must be one."""
-    return await git(run, "bundle", "create", "--quiet", "-", "HEAD", f"^{base}")
+async def bundle(run: Run, base: str, into: int) -> None:
+    """Write a bundle of the commits of HEAD that ``base`` has not to an open file.
+
+    There must be one. It goes to a file, because work may be larger than memory should hold.
+    """
+    arguments = ("bundle", "create", "--quiet", "-", "HEAD", f"^{base}")
+    await git_call(run, GitCall(arguments, into=into))
+
+
+async def others(run: Run, known: Mapping[str, str]) -> dict[str, str]:
+    """Return what else a session made: branches, tags and stashes, by name, with their commits.
+
+    Args:
+        run: Git in the session's sandbox.
+        known: Commits of branches and tags that it started with, by their full names.
+    """
+    listed = await git(
+        run, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"
+    )
+    refs = {}
+    for line in listed.decode("utf-8", "replace").splitlines():
+        oid, _, name = line.partition(" ")
+        if known.get(name) != oid:
+            refs[name] = oid
+    stashed = await run(GitCall(("log", "--walk-reflogs", "--format=%H", "refs/stash", "--")))
+    for number, oid in enumerate(stashed.output.decode("ascii", "replace").split()):
+        refs[f"refs/stashes/{number}"] = oid
+    return refs
+
+
+async def bundle_of(run: Run, refs: Mapping[str, str], base: str, into: int) -> bool:
+    """Write a bundle of refs of a session to an open file; return whether there was anything new.
+
+    They stand in it below ``refs/debug-mcp/``, since a bundle names refs and not commits.
+    """
+    lines = "".join(f"update {_OUT}{name[5:]} {oid}\n" for name, oid in refs.items())
+    await git(run, "update-ref", "--stdin", stdin=lines.encode())
+    made = await run(
+        GitCall(("bundle", "create", "--quiet", "-", f"--glob={_OUT}*", f"^{base}"), into=into)
+    )
+    if made.exit_code != 0 and "empty bundle" not in made.message:
+        raise ToolFailed(f"git bundle failed: {made.message}", exit_code=made.exit_code)
+    return made.exit_code == 0
 
 
 async def patch(run: Run, base: str) -> bytes:

@@ -107,6 +107,8 @@ class GitCall:
     stdin: bytes = b""
     # Configuration on top of what is always forced.
     options: tuple[tuple[str, str], ...] = ()
+    # An open file for its output, which may be large and take long.
+    into: int | None = None
 
     @property
     def command(self) -> list[str]:

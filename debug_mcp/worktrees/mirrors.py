@@ -83,10 +83,10 @@ class Mirror:
         """
         (self.path / _DEPTH).write_text(str(depth or ""))
         found = await self._run(
-            self._call("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
+            self.call("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
         )
         if found.exit_code == 0:
-            await self._git("update-ref", UPSTREAM_HEAD, parse_commit(found.output))
+            await self.git("update-ref", UPSTREAM_HEAD, parse_commit(found.output))
         elif not await self.refs():
             raise InvalidInput(
                 "the upstream has no commit: make one there and try again", field="url"
@@ -99,7 +99,7 @@ class Mirror:
         commit = (_read(self.path / UPSTREAM_HEAD) or "").strip()
         if not FULL_COMMIT.fullmatch(commit):
             found = await self._run(
-                self._call(
+                self.call(
                     "rev-parse",
                     "--verify",
                     "--quiet",
@@ -170,18 +170,18 @@ class Mirror:
         url = connection.upstream.url
         fetch = fetch_arguments(url, *self._deepened(depth), *further)
         return (
-            self._call(*look_arguments(url), over=connection),
-            self._call(*fetch, over=connection),
+            self.call(*look_arguments(url), over=connection),
+            self.call(*fetch, over=connection),
         )
 
     async def _note(self, seen: Listing) -> None:
         """Bring HEAD to where the upstream has it, and keep what it listed."""
         if seen.commit is None:
-            await self._git("update-ref", "-d", UPSTREAM_HEAD)
+            await self.git("update-ref", "-d", UPSTREAM_HEAD)
         if seen.branch is not None:
-            await self._git("symbolic-ref", "HEAD", f"{_BRANCHES}{seen.branch}")
+            await self.git("symbolic-ref", "HEAD", f"{_BRANCHES}{seen.branch}")
         elif seen.commit is not None:
-            await self._git("update-ref", "--no-deref", "HEAD", UPSTREAM_HEAD)
+            await self.git("update-ref", "--no-deref", "HEAD", UPSTREAM_HEAD)
         (self.path / _DEPTH).write_text(str(seen.depth or ""))
         # Not when it moved between the two looks: then the next call looks again.
         if await self.refs() == seen.refs:
@@ -201,12 +201,12 @@ class Mirror:
         Neither comes with a clone: the tree has empty folders, and pointers.
         """
         names = (".gitmodules", ".gitattributes")
-        listed = await self._git("ls-tree", "--name-only", "-z", commit, "--", *names)
+        listed = await self.git("ls-tree", "--name-only", "-z", commit, "--", *names)
         present = listed.decode().split("\0")
         lfs = False
         if ".gitattributes" in present:
             look = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs", commit, "--")
-            lfs = (await self._run(self._call(*look, ".gitattributes"))).exit_code == 0
+            lfs = (await self._run(self.call(*look, ".gitattributes"))).exit_code == 0
         return ".gitmodules" in present, lfs
 
     async def branches(self) -> list[str]:
@@ -252,7 +252,7 @@ class Mirror:
         if not wanted.startswith("refs/") and not FULL_COMMIT.fullmatch(wanted):
             return False
         found = await run(
-            self._call(
+            self.call(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
                 "--no-recurse-submodules", "--update-shallow", "--end-of-options",
                 connection.upstream.url, f"+{wanted}:{_REQUESTED}/{wanted}",
@@ -263,7 +263,7 @@ class Mirror:
 
     async def refs(self) -> list[tuple[str, str]]:
         """Return (full name, object id) of every branch and tag, sorted by name."""
-        output = await self._git(
+        output = await self.git(
             "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags"
         )
         lines = output.decode("utf-8", "surrogateescape").split("\n")
@@ -273,26 +273,7 @@ class Mirror:
 
     async def count(self, prefix: str) -> int:
         """Return how many refs there are below a prefix."""
-        return len((await self._git("for-each-ref", "--format=x", prefix)).split())
-
-    async def import_bundle(self, bundle: Path, base: str, ref: str) -> str:
-        """Take the HEAD of a bundle that a session made as ``ref``; return its commit.
-
-        Args:
-            bundle: Commits on top of ``base`` and what came before it.
-            base: A commit of ours. It gets a ref while git takes only what it can reach: the
-                upstream may have rewritten its history since the session started there.
-            ref: One of our own; it is moved, whatever it names.
-
-        Raises:
-            ToolFailed: The bundle is damaged, or misses commits that we do not have either.
-        """
-        await self._git("update-ref", f"{OURS}/bases/{base}", base)
-        await self._git(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-            "--no-recurse-submodules", "--end-of-options", str(bundle), f"+HEAD:{ref}",
-        )  # fmt: skip
-        return await self.commit(ref)
+        return len((await self.git("for-each-ref", "--format=x", prefix)).split())
 
     async def commit(self, ref: str) -> str:
         """Return the commit of a ref, given by its full name; one of our own is meant.
@@ -301,7 +282,7 @@ class Mirror:
             ToolFailed: There is no such ref.
         """
         return parse_commit(
-            await self._git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+            await self.git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         )
 
     async def _commit_of(self, name: str) -> str | None:
@@ -318,15 +299,21 @@ class Mirror:
             spellings.append(name)
         spellings += [f"{_REQUESTED}/{name}", f"{_REQUESTED}/refs/{name}"]
         asked = "".join(f"{spelling}^{{commit}}\n" for spelling in spellings)
-        call = self._call("cat-file", "--batch-check=%(objecttype) %(objectname)")
+        call = self.call("cat-file", "--batch-check=%(objecttype) %(objectname)")
         answer = await git_call(self._run, replace(call, stdin=asked.encode()))
         lines = answer.decode("utf-8", "replace").splitlines()
         return next((line[7:] for line in lines if line.startswith("commit ")), None)
 
-    async def _git(self, *arguments: str) -> bytes:
-        return await git_call(self._run, self._call(*arguments))
+    async def git(self, *arguments: str) -> bytes:
+        """Run git on the mirror and return its output.
 
-    def _call(self, *arguments: str, over: Connection | None = None) -> GitCall:
+        Raises:
+            ToolFailed: It failed; the message is git's own.
+        """
+        return await git_call(self._run, self.call(*arguments))
+
+    def call(self, *arguments: str, over: Connection | None = None) -> GitCall:
+        """Return a call of git on the mirror, over a connection if it goes to the upstream."""
         options = () if over is None else over.options
         return GitCall((f"--git-dir={self.path}", *arguments), options=options)
 

@@ -293,8 +293,6 @@ async def test_what_a_killed_git_left_locked_does_not_keep_a_session_open(
     agent: Agent, upstream: Upstream, session: str
 ) -> None:
     await run(agent, session, "echo 1 > work; touch .git/index.lock .git/HEAD.lock")
-    refused = await agent.refused("session_export", session_id=session)
-    assert "index.lock" in refused["error"]["message"]
     closed = await agent.call("session_close", session_id=session)
     assert await fetched(upstream, closed["exported"]) == ["A work"]
 

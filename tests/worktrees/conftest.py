@@ -1,6 +1,7 @@
 """Real git on real repositories, on both event loops."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,9 @@ def git_in(tree: Path) -> Run:
     async def run(call: GitCall) -> Captured:
         located = (f"--git-dir={tree}/.git", f"--work-tree={tree}", *call.arguments)
         environment = sandbox_environment(os.environ["PATH"])
-        command = tuple(GitCall(located).command)
+        command = tuple(replace(call, arguments=located).command)
         program = Confined("git", command, environment, str(tree), Isolation.NONE)
-        return await capture(program, call.stdin)
+        return await capture(program, call.stdin, into=call.into)
 
     return run
 

@@ -82,7 +82,7 @@ async def test_a_repository_inside_of_the_tree_stays_out_and_is_named(tree: Tree
     assert await tree.git("diff", "--name-only", tree.base, "HEAD") == "work\n"
 
 
-async def test_work_on_an_older_commit_or_on_none_goes_out(tree: Tree) -> None:
+async def test_work_on_an_older_commit_or_on_none_goes_out(tree: Tree, tmp_path: Path) -> None:
     tree.write("one", "1")
     await exported(tree)
     await tree.git("checkout", "--quiet", "--detach", tree.base)
@@ -92,7 +92,10 @@ async def test_work_on_an_older_commit_or_on_none_goes_out(tree: Tree) -> None:
     await tree.git("checkout", "--quiet", "--orphan", "fresh")
     tree.write("three", "3")
     assert await exported(tree) == ["A three", "A two"]
-    assert (await export.bundle(tree.run, tree.base)).startswith(b"# v2 git bundle\n")
+    with (tmp_path / "bundle").open("w+b") as bundle:
+        await export.bundle(tree.run, tree.base, bundle.fileno())
+        bundle.seek(0)
+        assert bundle.read().startswith(b"# v2 git bundle\n")
 
 
 async def test_an_unfinished_merge_goes_out_as_it_stands(tree: Tree) -> None:

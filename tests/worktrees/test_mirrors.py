@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.errors import InvalidInput, NotFound, ToolFailed
-from debug_mcp.worktrees import export
+from debug_mcp.worktrees import export, handover
 from debug_mcp.worktrees.mirrors import UpstreamHead
 from tests.upstream import Upstream
 from tests.worktrees.conftest import Followed, Tree
@@ -136,7 +136,7 @@ async def test_a_bundle_that_is_none_is_refused_and_moves_no_ref(
     for content in (b"", b"hello\n", b"# v2 git bundle\n" + b"0" * 40 + b" HEAD\n\nPACK"):
         file.write_bytes(content)
         with pytest.raises(ToolFailed, match=r"^git fetch failed"):
-            await mirror.import_bundle(file, tree.base, ref)
+            await handover.import_bundle(mirror, file, tree.base, ref)
     with pytest.raises(ToolFailed):
         await mirror.commit(ref)
 
@@ -144,7 +144,8 @@ async def test_a_bundle_that_is_none_is_refused_and_moves_no_ref(
 async def exported(tree: Tree, mirror: Followed, ref: str, folder: Path) -> str:
     await export.commit_everything(tree.run, "Work")
     file = folder / "bundle"
-    file.write_bytes(await export.bundle(tree.run, tree.base))
-    commit = await mirror.import_bundle(file, tree.base, ref)
+    with file.open("wb") as bundle:
+        await export.bundle(tree.run, tree.base, bundle.fileno())
+    commit = await handover.import_bundle(mirror, file, tree.base, ref)
     assert commit == await export.head(tree.run)
     return commit
