@@ -140,8 +140,10 @@ class UncommittedView(View):
 
 
 class ProjectView(View):
-    """What the tree looks like to someone who wants to test it."""
+    """The Python that commands get, which one the tree asks for, and how the tree is tested."""
 
+    python: str | None = None
+    requires_python: str | None = None
     tests: str | None = None
 
 

@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
-from debug_mcp.errors import Unavailable
+from debug_mcp.errors import DebugMcpError, Unavailable
 from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
@@ -26,6 +26,8 @@ from debug_mcp.worktrees.git import GitCall, Run
 CLONE_SECONDS = 600
 # Git on a session's own tree: large files take their time.
 WORK_SECONDS = 300
+# Looking at the person's tools takes a part of a second, once.
+PYTHON_SECONDS = 2
 _YIELDING = ("nice", "-n", "10")
 
 
@@ -77,6 +79,15 @@ class Confinement:
         """Return whether all commands of a session have the host's network, asked for or not."""
         policy = NetworkRules(self._settings.network).policy(session.principal)
         return session.isolation is Isolation.NONE or policy is NetworkPolicy.ON
+
+    async def python(self) -> str | None:
+        """Return the version of Python that commands get; None when it is not soon known."""
+        try:
+            with anyio.move_on_after(PYTHON_SECONDS):
+                return await self._toolbox.python()
+        except (OSError, DebugMcpError):
+            pass  # said where a command needs it
+        return None
 
     def folders(self, session: WorkSession) -> Folders:
         """Return where a session's folders are on the host."""

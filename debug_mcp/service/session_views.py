@@ -1,7 +1,5 @@
 """What a caller is shown of a session: where it stands, what is in it, what to do next."""
 
-from pathlib import Path
-
 from debug_mcp.errors import NextCall
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import (
@@ -17,21 +15,9 @@ from debug_mcp.models.sessions import (
 from debug_mcp.runner.sandbox import Folders
 from debug_mcp.service.trees import Made
 from debug_mcp.worktrees.patches import Numbers
+from debug_mcp.worktrees.project import look_at
 
 FILES_SHOWN = 100
-
-# How a tree says how it is tested: the first name that stands at its root decides.
-_TEST_COMMANDS = {
-    "pytest.ini": "pytest -q",
-    "conftest.py": "pytest -q",
-    "tox.ini": "pytest -q",
-    "pyproject.toml": "pytest -q",
-    "setup.py": "pytest -q",
-    "Cargo.toml": "cargo test",
-    "go.mod": "go test ./...",
-    "package.json": "npm test",
-    "Makefile": "make test",
-}
 
 
 def session_view(
@@ -39,6 +25,7 @@ def session_view(
     repository: Repository,
     folders: Folders,
     made: Made,
+    python: str | None,
     reopened: NextCall | None,
 ) -> SessionView:
     """Return the view of a session; looks into its tree, so call it in a thread.
@@ -48,12 +35,13 @@ def session_view(
         repository: Its repository.
         folders: Its folders on the host.
         made: What it has beside its commit, when that is to be told.
+        python: The version of Python that commands get, if there is one and it is known.
         reopened: The call that opens another like it, for one that cannot be worked in.
     """
-    tests = _test_command(folders.tree)
+    project = look_at(folders.tree)
     run: NextCall = {
         "tool": "command_run",
-        "arguments": {"session_id": session.id, "command": tests or "ls"},
+        "arguments": {"session_id": session.id, "command": project.tests or "ls"},
     }
     view = SessionView(
         session_id=session.id,
@@ -65,8 +53,11 @@ def session_view(
         uncommitted=_uncommitted_view(made),
         patch=_patch_view(session, made.patch),
         isolation=session.isolation,
-        project=ProjectView(tests=tests) if tests else None,
+        project=ProjectView(
+            python=python, requires_python=project.requires_python, tests=project.tests
+        ),
         env=tuple(session.env),
+        hint=_misfit(python, project.requires_python),
         next=run if session.state is SessionState.READY else reopened,
     )
     if session.isolation is Isolation.NONE:
@@ -96,10 +87,15 @@ def _patch_view(session: WorkSession, numbers: Numbers | None) -> PatchView | No
     )
 
 
-def _test_command(tree: Path) -> str | None:
-    """Guess from names alone: what stands in the files is nobody's business yet."""
-    try:
-        names = {entry.name for entry in tree.iterdir()}
-    except OSError:
+def _misfit(python: str | None, requires: str | None) -> str | None:
+    """Return what is to be said when the tree asks for another Python than there is."""
+    if python is None or requires is None:
         return None
-    return next((command for name, command in _TEST_COMMANDS.items() if name in names), None)
+    # Only where a tree says something.
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
+
+    try:
+        fits = SpecifierSet(requires).contains(python, prereleases=True)
+    except InvalidSpecifier:
+        return None
+    return None if fits else f"this tree asks for Python {requires}; commands get {python}"

@@ -146,7 +146,7 @@ class SessionService:
         left = await look.said()
         why = (await self._confinement.boundary()).why
         taken = made.uncommitted.said if made.uncommitted else ()
-        hint = "; ".join(said for said in (left, *taken, start.hint, why) if said)
+        hint = "; ".join(said for said in (left, *taken, start.hint, why, view.hint) if said)
         view = view.model_copy(update={"synced_at": start.synced_at, "hint": hint or None})
         if left:
             view = view.model_copy(update={"next": with_uncommitted(repository, args)})
@@ -199,6 +199,7 @@ class SessionService:
             repository,
             self._confinement.folders(session),
             made,
+            await self._confinement.python(),
             None if ready else await self.reopened(session),
         )
         return view.model_copy(update={"network": self._confinement.shares_network(session)})

@@ -57,10 +57,10 @@ class Toolbox:
         except (OSError, DebugMcpError):
             _log.warning("the person's tools cannot be found out", exc_info=True)
 
-    @property
-    def known(self) -> Tools | None:
-        """What ``all`` returns, once it is found out."""
-        return self._all
+    async def python(self) -> str | None:
+        """Return the version of Python that commands get, such as ``3.11.7``, if there is one."""
+        interpreter = (self._all or await self.all()).interpreter
+        return None if interpreter is None else interpreter.version
 
     async def _find(self) -> Tools:
         own = dict(user_environment())

@@ -1,5 +1,7 @@
 """The main job as a client lives it, over every way in: from a failing test to a fetched branch."""
 
+import platform
+
 import anyio
 import pytest
 
@@ -22,7 +24,7 @@ async def test_an_agent_mends_a_failing_test_and_the_person_fetches_the_branch(
         assert repository["head"] == {"ref": "main", "commit": upstream.git("rev-parse", "HEAD")}
 
         broken = await agent.follow(repository)
-        assert broken["project"] == {"tests": "pytest -q"}
+        assert broken["project"] == {"python": platform.python_version(), "tests": "pytest -q"}
         failing = await agent.call(
             "command_run", session_id=broken["session_id"], command=RUN_TESTS
         )

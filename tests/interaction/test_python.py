@@ -89,3 +89,19 @@ async def test_an_environment_that_a_command_removed_or_replaced_stays_so(
     await run(agent, session, f"rm -r ~/venv && ln -s {outside} ~/venv")
     assert "venv" in await run(agent, session, "ls -l ~; command -v python3")
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_session_says_which_python_it_has_and_when_the_tree_asks_for_another(
+    agent: Agent, upstream: Upstream
+) -> None:
+    first = await agent.call("session_create", repository=str(upstream.path))
+    version = (await run(agent, first["session_id"], "python -V")).split()[1]
+    assert first["project"] == {"python": version, "tests": "pytest -q"}
+    assert "asks for Python" not in first.get("hint", "")
+    for requires, fits in ((">=3.8", True), (">=99", False), ("nonsense", True)):
+        upstream.commit("Ask", {"pyproject.toml": f"[project]\nrequires-python = '{requires}'\n"})
+        view = await agent.call("session_create", repository=str(upstream.path))
+        assert view["project"]["requires_python"] == requires
+        said = f"this tree asks for Python {requires}; commands get {version}"
+        assert (said in view.get("hint", "")) is not fits
