@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from debug_mcp.beneath import Refused, check_regular, open_beneath, opened_root
-from debug_mcp.errors import Unavailable
 
 FILE_BYTES = 256 * 1024
 _PYTEST = "pytest -q"
@@ -50,7 +49,7 @@ def look_at(tree: Path) -> Project:
             found = (look(files) for look in _LOOKS)
             tests = next((command for command in found if command), None)
             return Project(tests, _requires_python(files))
-    except (OSError, Unavailable):
+    except OSError:
         return Project(None, None)
 
 

@@ -1,6 +1,7 @@
 """Trees that change while they are read, and trees that have no end."""
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -8,13 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from debug_mcp import beneath
 from debug_mcp.artifacts import collect
 from debug_mcp.artifacts.collect import Bounds, Files
-from debug_mcp.beneath import Refused, check_regular, open_beneath
+from debug_mcp.beneath import Refused, check_regular, open_beneath, opened_root
 
 LIMIT = 10_000
 SECRET = b"of somebody else"
 ROUNDS = 2_000
+
+
+@pytest.fixture(autouse=True, params=["openat2", "walking"])
+def opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open as this kernel does, and as those before 5.6 do."""
+    monkeypatch.setattr(beneath, "HAS_OPENAT2", request.param == "openat2")
 
 
 @pytest.fixture
@@ -65,6 +73,65 @@ def test_a_way_out_is_no_way(root: int, tree: Path, tmp_path: Path, path: str) -
     (tree / "at").symlink_to(tmp_path)
     with pytest.raises(Refused):
         open_beneath(root, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("", errno.ENOENT),
+        ("gone", errno.ENOENT),
+        ("gone/file", errno.ENOENT),
+        ("/", errno.EXDEV),
+        ("..", errno.EXDEV),
+        ("link", errno.ELOOP),
+        ("link/", errno.ELOOP),
+        ("loop/file", errno.ELOOP),
+        ("folder/link/file", errno.ELOOP),
+        ("file/below", errno.ENOTDIR),
+        ("file/", errno.ENOTDIR),
+        ("n" * 256, errno.ENAMETOOLONG),
+        ("folder/file", 0),
+        ("folder//./file", 0),
+        ("./folder/", 0),
+        (".", 0),
+        ("pipe", 0),
+    ],
+)
+def test_both_ways_of_opening_give_the_same_answers(
+    root: int, tree: Path, path: str, code: int
+) -> None:
+    (tree / "folder").mkdir()
+    for file in (tree / "file", tree / "folder" / "file"):
+        file.write_bytes(b"mine")
+    for link in (tree / "link", tree / "folder" / "link"):
+        link.symlink_to("/")
+    (tree / "loop").symlink_to("loop")
+    os.mkfifo(tree / "pipe")
+    if code:
+        with pytest.raises(Refused) as caught:
+            open_beneath(root, path)
+        assert caught.value.code == code
+        return
+    fd = open_beneath(root, path)
+    assert Path(f"/proc/self/fd/{fd}").resolve() == tree / path
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+
+
+def test_another_mount_is_not_entered() -> None:
+    with opened_root(Path("/")) as top, pytest.raises(Refused) as caught:
+        open_beneath(top, "proc/version")
+    assert caught.value.code == errno.EXDEV
+
+
+def test_no_descriptor_is_left_open(root: int, tree: Path) -> None:
+    (tree / "a" / "b").mkdir(parents=True)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in ("a/b/c", "a/../..", "a/gone/b"):
+        with pytest.raises(Refused):
+            open_beneath(root, path)
+    os.close(open_beneath(root, "a/b"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_device_a_folder_and_a_pipe_are_opened_without_waiting_and_refused(

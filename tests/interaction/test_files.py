@@ -392,3 +392,18 @@ async def _die(settings: Settings, renames: int, session: str, edits: list[Any])
         async with Client(parameters) as client:
             with pytest.raises(Exception, match="onnection"):
                 await client.call_tool("file_edit", {"session_id": session, "edits": edits})
+
+
+async def test_files_are_read_and_edited_where_the_kernel_has_no_openat2(
+    agent: Agent, session: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("debug_mcp.beneath.HAS_OPENAT2", False)
+    (tree / "out").symlink_to("/etc")
+    assert "calculator.py" in str(await agent.call("file_read", session_id=session))
+    await agent.call("file_edit", session_id=session, edits=MEND)
+    shown = await agent.call("file_read", session_id=session, path="calculator.py")
+    assert "a + b" in str(shown)
+    refused = await agent.refused("file_read", session_id=session, path="out/passwd")
+    assert "link" in refused["error"]["message"]
+    listed = await agent.call("artifact_list", session_id=session, collect=["*.py"])
+    assert len(listed["artifacts"]) == 2
