@@ -20,6 +20,7 @@ from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
 from debug_mcp.service.differences import DifferenceService
+from debug_mcp.service.expiry import Expiry
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.files import FileService
@@ -47,6 +48,7 @@ from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
+from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
@@ -87,9 +89,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
         ground = _Ground(settings, layout, instance, tasks, database)
         scheduler = _scheduler(ground)
-        services, recovery = _services(ground, scheduler)
+        services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
         tasks.start_soon(scheduler.serve)
+        tasks.start_soon(expiry.serve)
         tasks.start_soon(_retention(database, settings, layout).serve)
         yield services
 
@@ -147,6 +150,7 @@ class _Ground:
         self.tasks = tasks
         self.repositories = Repositories(database)
         self.sessions = Sessions(database)
+        self.expiries = Expiries(database)
         self.commands = Commands(database)
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
@@ -171,10 +175,10 @@ def _scheduler(on: _Ground) -> Scheduler:
     )
 
 
-def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
+def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Expiry]:
     mirrors = Mirrors(on.layout, on.confinement)
     repositories, clones, fetches = _repositories(on, mirrors)
-    trees, sessions = _sessions(on, repositories, scheduler)
+    trees, sessions, setup = _sessions(on, repositories, scheduler)
     exports = _exports(on, repositories, trees)
     watching = _watching(on, scheduler)
     artifacts = ArtifactService(
@@ -218,9 +222,10 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery]:
         choices=ChoiceService(on.choices),
         tasks=on.task_rows,
     )
-    return services, Recovery(
-        on.commands, on.sessions, trees, files, repositories, on.pool, scheduler, on.instance
+    recovery = Recovery(
+        on.commands, on.sessions, trees, files, repositories, setup, on.pool, scheduler, on.instance
     )
+    return services, recovery, _expiry(on, sessions, closing)
 
 
 def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> ExportService:
@@ -263,21 +268,29 @@ def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clo
 
 def _sessions(
     on: _Ground, repositories: RepositoryService, scheduler: Scheduler
-) -> tuple[Trees, SessionService]:
+) -> tuple[Trees, SessionService, Setup]:
     uncommitted = Uncommitted(on.confinement, on.tasks)
     trees = Trees(on.repositories, repositories, on.confinement, on.pool, uncommitted, on.layout)
-    setup = Setup(on.commands, scheduler, on.settings)
+    setup = Setup(on.commands, on.repositories, scheduler, on.settings)
     service = SessionService(
         on.sessions,
+        on.expiries,
         on.repositories,
         repositories,
         on.confinement,
         trees,
         setup,
         uncommitted,
+        on.settings,
         on.instance.id,
     )
-    return trees, service
+    return trees, service, setup
+
+
+def _expiry(on: _Ground, sessions: SessionService, closing: Closing) -> Expiry:
+    expiry = Expiry(on.expiries, on.sessions, closing, on.instance.id)
+    sessions.at_each_opening(expiry.wake)
+    return expiry
 
 
 def _watching(on: _Ground, scheduler: Scheduler) -> Watching:

@@ -113,6 +113,14 @@ class Settings(BaseSettings):
     output_bytes: int = Field(
         default=256 * MIB, ge=1024, description="output kept of one command; the rest is dropped"
     )
+    session_seconds: int = Field(
+        default=7 * 24 * 3600, ge=1, description="a session is closed after this long, work saved"
+    )
+    session_idle_seconds: int = Field(
+        default=24 * 3600,
+        ge=1,
+        description="and when no call named it and none of its commands ran for this long",
+    )
     artifact_bytes: int = Field(
         default=64 * MIB, ge=1024, description="largest file kept as an artifact"
     )

@@ -55,14 +55,15 @@ def _round(seconds: float) -> float:
     return round(seconds, 1)
 
 
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """Return a point in time as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 Seconds = Annotated[float, PlainSerializer(_round, return_type=float)]
 """A duration in seconds, shown with one decimal."""
 
-Moment = Annotated[datetime, PlainSerializer(_iso, return_type=str)]
+Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 """A point in time, shown as ISO 8601 UTC."""
 
 WaitSeconds = Annotated[float, Field(ge=0, le=50)]

@@ -1,12 +1,13 @@
 """Repository: a registered upstream with its mirror."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import Globs
@@ -58,6 +59,24 @@ class Repository:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
+def setup_script(steps: Sequence[str]) -> str:
+    """Return one shell script: each step is shown, and the first that fails ends it."""
+    return "\n".join(
+        f"printf '%s\\n' {shlex.quote(f'+ {step}')}\n{{ {step}\n}} || exit" for step in steps
+    )
+
+
+def _check_together(steps: list[str]) -> list[str]:
+    """Refuse steps that no command could hold together."""
+    size = len(setup_script(steps))
+    if size > SCRIPT_CHARACTERS:
+        raise ValueError(
+            f"the steps make a script of {size} characters, the limit is {SCRIPT_CHARACTERS}: put "
+            "them into a file of the repository and call that"
+        )
+    return steps
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -67,6 +86,7 @@ Setup = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=SCRIPT_CHARACTERS)]],
     BeforeValidator(_one_or_many),
     Field(max_length=50),
+    AfterValidator(_check_together),
 ]
 
 

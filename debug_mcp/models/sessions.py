@@ -5,7 +5,7 @@ The class is ``WorkSession``, because the protocol and debuggers have sessions t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -26,6 +26,9 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
+EXPIRED = "expired"
+
+
 class SessionState(StrEnum):
     """Where a session stands."""
 
@@ -44,6 +47,9 @@ class WorkSession:
         base: The full commit id that its tree started from.
         name: A label, unique among the open sessions of its principal.
         env: Variables of every command in it, over the repository's own.
+        expires_at: Its end at the latest.
+        idle_seconds: How long it may go unused.
+        used_at: When it was last used, to a twentieth of that; the end of a command counts.
     """
 
     id: str
@@ -60,6 +66,18 @@ class WorkSession:
     exported_ref: str | None = None
     name: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    idle_seconds: int | None = None
+    used_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @property
+    def unused_until(self) -> datetime | None:
+        """When it ends if nobody uses it; None when it never does."""
+        ends = [] if self.expires_at is None else [self.expires_at]
+        if self.used_at is not None and self.idle_seconds is not None:
+            ends.append(self.used_at + timedelta(seconds=self.idle_seconds))
+        return min(ends, default=None)
 
 
 SessionId = Annotated[str, Field(min_length=1, max_length=64, description="from session_create")]
@@ -95,6 +113,9 @@ class SessionCreate(Arguments):
     sync: bool = Field(default=True, description="false: do not ask the upstream for news")
     name: Label | None = Field(default=None, description="label, as you like")
     env: Environment = Field(default={}, description="variables of all its commands")
+    ttl_seconds: int | None = Field(
+        default=None, ge=1, description="closed after this long, work saved; default 7 days"
+    )
     wait_seconds: WaitSeconds = Field(
         default=20, description="answer after this long while set-up runs; default 20, at most 50"
     )
@@ -180,6 +201,7 @@ class SessionView(View):
     setup: SetupView | None = None
     project: ProjectView | None = None
     env: tuple[str, ...] = ()
+    expires_at: Moment | None = None
     hint: str | None = None
     next: NextCall | None = None
 

@@ -79,6 +79,15 @@ class Closing:
         if not begun:
             state = (await self._store.get(session.id)).state
             raise Conflict(f"session {session.id} is {state} already", field="session_id")
+        return await self.end(session, BY_CALLER)
+
+    async def end(self, session: WorkSession, why: str) -> ClosedView:
+        """Save the work of a session and close it; this server has moved it to ``closing``.
+
+        Raises:
+            Conflict: A command does not end. The session is open again, as with every error.
+            ToolFailed: The work cannot be saved.
+        """
         try:
             await self._end_commands(session)
             await self._files.settle(session)
@@ -88,12 +97,12 @@ class Closing:
                 await self._store.advance(session.id, SessionState.READY)
             raise
         with anyio.CancelScope(shield=True):
-            await self._store.advance(session.id, SessionState.CLOSED, closed_why=BY_CALLER)
+            await self._store.advance(session.id, SessionState.CLOSED, closed_why=why)
             await self._trees.remove(session)
         return ClosedView(
             session_id=session.id,
             state=SessionState.CLOSED,
-            closed_why=BY_CALLER,
+            closed_why=why,
             exported=exported,
             hint=None if exported else "it had no work to save",
         )

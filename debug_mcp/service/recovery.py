@@ -5,12 +5,14 @@ but never begun is started. Nothing that may have run is run again. Half-made se
 up; half-closed ones are open again, with their work; half-made edits are finished.
 """
 
+from debug_mcp.auth.principal import LOCAL, Principal
 from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.files import FileService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.pool import Pool
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.setup import Setup
 from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
@@ -26,6 +28,7 @@ class Recovery:
         trees: Trees,
         files: FileService,
         repositories: RepositoryService,
+        setup: Setup,
         pool: Pool,
         scheduler: Scheduler,
         instance: Instance,
@@ -35,6 +38,7 @@ class Recovery:
         self._trees = trees
         self._files = files
         self._repositories = repositories
+        self._setup = setup
         self._pool = pool
         self._scheduler = scheduler
         self._instance = instance
@@ -45,6 +49,7 @@ class Recovery:
         Where two servers try, one gets it.
         """
         await self._adopt()
+        await self._set_up()
         self._scheduler.at_each_look(self._adopt)
         await self._pool.sweep()
 
@@ -62,6 +67,15 @@ class Recovery:
                 session.id, session.instance, self._instance.id
             ):
                 await self._set_right(session)
+
+    async def _set_up(self) -> None:
+        """Begin the set-up of sessions whose server died between making them and that."""
+        for session in await self._rows.in_state(SessionState.READY):
+            if not self._instance.lives(session.instance):
+                # What the token of another allows is not known here: no network then.
+                mine = session.principal == LOCAL.name
+                principal = LOCAL if mine else Principal(session.principal, frozenset())
+                await self._setup.make_up(principal, session)
 
     async def _set_right(self, session: WorkSession) -> None:
         if session.state is SessionState.CLOSING:

@@ -57,6 +57,7 @@ def session_view(
             python=python, requires_python=project.requires_python, tests=project.tests
         ),
         env=tuple(session.env),
+        expires_at=session.unused_until if session.state is SessionState.READY else None,
         hint=_misfit(python, project.requires_python),
         next=run if session.state is SessionState.READY else reopened,
     )

@@ -1,12 +1,16 @@
 """Sessions: opening one, and finding it again."""
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.errors import Conflict, NextCall, NotFound
-from debug_mcp.models.base import now
+from debug_mcp.config import Settings
+from debug_mcp.errors import Conflict, InvalidInput, NextCall, NotFound
+from debug_mcp.models.base import iso, now
 from debug_mcp.models.repositories import Repository
-from debug_mcp.models.sessions import SessionCreate, SessionState, SessionView, WorkSession
+from debug_mcp.models.sessions import EXPIRED, SessionCreate, SessionState, SessionView, WorkSession
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.repositories import RepositoryService, Start
@@ -15,6 +19,7 @@ from debug_mcp.service.setup import Setup
 from debug_mcp.service.trees import Made, Trees
 from debug_mcp.service.uncommitted import Look, Uncommitted, with_uncommitted
 from debug_mcp.service.variables import together
+from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.worktrees import patches
@@ -22,6 +27,8 @@ from debug_mcp.worktrees.uncommitted import Person
 
 PREPARE_SECONDS = 50
 _LOOK_SECONDS = 0.1
+# How many notes of use are made at most while a session could go unused.
+_USES = 20
 
 
 class SessionService:
@@ -30,22 +37,31 @@ class SessionService:
     def __init__(
         self,
         store: Sessions,
+        expiries: Expiries,
         repository_rows: Repositories,
         repositories: RepositoryService,
         confinement: Confinement,
         trees: Trees,
         setup: Setup,
         uncommitted: Uncommitted,
+        settings: Settings,
         instance: str,
     ) -> None:
+        self._settings = settings
+        self._opened_bells: list[Callable[[], None]] = []
         self._setup = setup
         self._uncommitted = uncommitted
         self._store = store
+        self._expiries = expiries
         self._repository_rows = repository_rows
         self._repositories = repositories
         self._confinement = confinement
         self._trees = trees
         self._instance = instance
+
+    def at_each_opening(self, ring: Callable[[], None]) -> None:
+        """Have something done when a session is ready."""
+        self._opened_bells.append(ring)
 
     async def create(self, principal: Principal, args: SessionCreate) -> SessionView:
         """Open a private working tree at a commit, with a patch in it if one is given.
@@ -62,6 +78,8 @@ class SessionService:
         start = await self._repositories.start(principal, repository, args)
         person = await self._uncommitted.person(repository, start.commit, args)
         boundary = await self._confinement.boundary()
+        created_at = now()
+        ttl_seconds = self._ttl_seconds(args)
         asked = WorkSession(
             id="",
             repository_id=repository.id,
@@ -71,10 +89,13 @@ class SessionService:
             base=start.commit,
             isolation=boundary.isolation,
             instance=self._instance,
-            created_at=now(),
+            created_at=created_at,
             patch_digest=None if args.patch is None else patches.digest(args.patch),
             name=args.name,
             env=args.env,
+            expires_at=created_at + timedelta(seconds=ttl_seconds),
+            idle_seconds=self._settings.session_idle_seconds,
+            used_at=created_at,
         )
         # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
         with anyio.CancelScope(shield=True):
@@ -83,7 +104,9 @@ class SessionService:
             )
         if not new:
             await self.owned(principal, session.id)  # the key may be of another of its tokens
-            view = await self._view(await self._prepared(session), repository, Made())
+            session = await self._prepared(session)
+            await self._setup.make_up(principal, session)
+            view = await self._view(session, repository, Made())
             return await self._setup.told(view, args.wait_seconds)
         return await self._opened(principal, session, repository, start, args, person)
 
@@ -96,9 +119,8 @@ class SessionService:
         """
         session = await self.owned(principal, session_id)
         if session.state is not SessionState.READY:
-            why = f" ({session.closed_why})" if session.closed_why else ""
             raise Conflict(
-                f"session {session.id} is {session.state}{why}",
+                f"session {session.id} is {session.state}{_why(session)}",
                 field="session_id",
                 next_call=await self.reopened(session),
             )
@@ -126,7 +148,16 @@ class SessionService:
                 field="session_id",
                 candidates=await self._store.open_ids(principal.owner),
             )
+        await self._use(session)
         return session
+
+    async def _use(self, session: WorkSession) -> None:
+        """Note that a session is used, when the last note is old enough to make a difference."""
+        if session.used_at is None or session.idle_seconds is None:
+            return
+        age = (now() - session.used_at).total_seconds()
+        if session.state is SessionState.READY and age > session.idle_seconds / _USES:
+            await self._expiries.used(session.id, now())
 
     async def _opened(
         self,
@@ -171,7 +202,23 @@ class SessionService:
                 await self._store.fail(session.id)
             raise
         await self._store.advance(session.id, SessionState.READY)
+        for ring in self._opened_bells:
+            ring()
         return made
+
+    def _ttl_seconds(self, args: SessionCreate) -> int:
+        """Return how long a session may last.
+
+        Raises:
+            InvalidInput: That is more than the operator allows.
+        """
+        most = self._settings.session_seconds
+        if args.ttl_seconds is not None and args.ttl_seconds > most:
+            raise InvalidInput(
+                f"ttl_seconds is {args.ttl_seconds}; this server allows {most} at most",
+                field="ttl_seconds",
+            )
+        return args.ttl_seconds or most
 
     async def _prepared(self, session: WorkSession) -> WorkSession:
         """Wait for a session that another call with the same key is preparing.
@@ -203,3 +250,17 @@ class SessionService:
             None if ready else await self.reopened(session),
         )
         return view.model_copy(update={"network": self._confinement.shares_network(session)})
+
+
+def _why(session: WorkSession) -> str:
+    """Return why a session ended, and where its work is when nobody was there to be told."""
+    if session.closed_why != EXPIRED or session.closed_at is None:
+        return f" ({session.closed_why})" if session.closed_why else ""
+    ended = f" (expired {iso(session.closed_at)})"
+    if session.exported_ref is None:
+        return f"{ended}; it had no work to save"
+    branch = session.exported_ref.partition(f"exports/{session.id}/")[2]
+    return (
+        f"{ended}; its work is kept as the branch {branch} and the artifact final.patch: "
+        "session_close says how to fetch it, artifact_list has the artifact"
+    )

@@ -4,20 +4,19 @@ It waits in the queue, writes output and can be cancelled like any other, and ev
 the session waits for it. A session whose set-up failed can still be worked in.
 """
 
-import shlex
-
 from debug_mcp.auth.principal import Principal
 from debug_mcp.config import Settings
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState, Outcome
-from debug_mcp.models.repositories import Repository
-from debug_mcp.models.sessions import SessionView, SetupView, WorkSession
+from debug_mcp.models.repositories import Repository, setup_script
+from debug_mcp.models.sessions import SessionState, SessionView, SetupView, WorkSession
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.variables import together
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.idempotency import Request
+from debug_mcp.store.repositories import Repositories
 
 TIMEOUT_SECONDS = 3600  # building everything may take long; a caller can cancel it
 
@@ -25,8 +24,15 @@ TIMEOUT_SECONDS = 3600  # building everything may take long; a caller can cancel
 class Setup:
     """Begins the set-up of sessions, and tells what became of it."""
 
-    def __init__(self, commands: Commands, scheduler: Scheduler, settings: Settings) -> None:
+    def __init__(
+        self,
+        commands: Commands,
+        repositories: Repositories,
+        scheduler: Scheduler,
+        settings: Settings,
+    ) -> None:
         self._commands = commands
+        self._repositories = repositories
         self._scheduler = scheduler
         self._settings = settings
 
@@ -38,7 +44,7 @@ class Setup:
             return
         request = CommandRun(
             session_id=session.id,
-            command=script(repository.setup),
+            command=setup_script(repository.setup),
             env=together(repository.env, session.env),
             timeout_seconds=TIMEOUT_SECONDS,
             network=NetworkRules(self._settings.network).decide_for_setup(principal),
@@ -56,6 +62,13 @@ class Setup:
         await self._commands.accept(command, once, self._settings.queued_commands)
         self._scheduler.wake()
 
+    async def make_up(self, principal: Principal, session: WorkSession) -> None:
+        """Begin a set-up that a server did not live to begin; not where commands ran already."""
+        known = await self._commands.has_any(session.id, session.principal)
+        if session.state is SessionState.READY and not known:
+            repository = await self._repositories.get(session.repository_id)
+            await self.begin(principal, session, repository)
+
     async def told(self, view: SessionView, wait_seconds: float = 0) -> SessionView:
         """Return a session's view with what became of its set-up, after waiting for that."""
         command = await self._commands.setup_of(view.session_id)
@@ -68,13 +81,6 @@ class Setup:
         return view.model_copy(
             update={"setup": setup, "hint": hints or None, "next": call or view.next}
         )
-
-
-def script(steps: tuple[str, ...]) -> str:
-    """Return one shell script: each step is shown, and the first that fails ends it."""
-    return "\n".join(
-        f"printf '%s\\n' {shlex.quote(f'+ {step}')}\n{{ {step}\n}} || exit" for step in steps
-    )
 
 
 def _advice(command: Command) -> tuple[str | None, NextCall | None]:

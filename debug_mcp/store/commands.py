@@ -113,6 +113,12 @@ class End:
     collected: tuple[Artifact, ...] | None = None
 
 
+_USED = """
+    UPDATE sessions SET used_at = max(used_at, ?)
+    WHERE id = (SELECT session_id FROM commands WHERE id = ?)
+"""
+
+
 class Commands:
     """The table of commands."""
 
@@ -238,6 +244,8 @@ class Commands:
             )
             if ended:
                 await link(connection, command_id, end.collected or ())
+                # A session goes unused from the end of its last command on.
+                await connection.execute(_USED, (to_micros(end.ended_at), command_id))
             return ended
 
         return await self._database.write(unit, durable=True)
@@ -307,6 +315,14 @@ class Commands:
         """Return the ids of the owner's newest commands, at most 20."""
         rows = await self._database.read(_RECENT, owner.parameters)
         return [row["id"] for row in rows]
+
+    async def has_any(self, session_id: str, principal: str) -> bool:
+        """Return whether a session ever had a command."""
+        row = await self._database.read_one(
+            "SELECT 1 FROM commands WHERE principal = ? AND session_id = ? LIMIT 1",
+            (principal, session_id),
+        )
+        return row is not None
 
     async def unfinished(self, session_id: str) -> list[Command]:
         """Return the commands of a session that have not ended, in their order."""

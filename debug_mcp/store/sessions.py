@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import replace
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import aiosqlite
 
 from debug_mcp.errors import Conflict
 from debug_mcp.lifecycle import SESSION, sources
-from debug_mcp.models.base import Owner
+from debug_mcp.models.base import Owner, now
 from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.idempotency import Request, forget, recall, remember
@@ -20,6 +20,7 @@ from debug_mcp.store.rows import (
     insert,
     moment,
     to_micros,
+    to_moment,
 )
 
 _OWNED = f"SELECT * FROM sessions WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
@@ -75,6 +76,9 @@ class Sessions:
                     "patch_digest": stored.patch_digest,
                     "name": stored.name,
                     "env": json.dumps(dict(stored.env)),
+                    "expires_at": stored.expires_at and to_micros(stored.expires_at),
+                    "idle_seconds": stored.idle_seconds,
+                    "used_at": stored.used_at and to_micros(stored.used_at),
                 },
             )
             await remember(connection, request, stored.id)
@@ -98,7 +102,9 @@ class Sessions:
             instance: The server that is at work on it from now on.
             closed_why: Why it ended, with ``closed``.
         """
-        changes: dict[LiteralString, str | None] = {"state": state, "closed_why": closed_why}
+        changes: dict[LiteralString, Any] = {"state": state, "closed_why": closed_why}
+        if state is SessionState.CLOSED:
+            changes["closed_at"] = to_micros(now())
         if instance is not None:
             changes["instance"] = instance
         return await self._database.write(
@@ -228,4 +234,8 @@ def _session(row: Row) -> WorkSession:
         exported_ref=row["exported_ref"],
         name=row["name"],
         env=json.loads(row["env"]),
+        expires_at=to_moment(row["expires_at"]),
+        idle_seconds=row["idle_seconds"],
+        used_at=to_moment(row["used_at"]),
+        closed_at=to_moment(row["closed_at"]),
     )

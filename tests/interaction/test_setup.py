@@ -105,3 +105,35 @@ async def test_a_repeated_call_does_not_set_up_twice(
         again = await agent.call("session_create", **asked)
         assert again["setup"] == first["setup"]
         assert await run(agent, first["session_id"], "wc -l < ~/times") == "1\n"
+
+
+async def test_a_set_up_that_a_killed_server_did_not_begin_is_begun_later(
+    settings: Settings, upstream: Upstream
+) -> None:
+    asked = {"repository": str(upstream.path), "idempotency_key": "one"}
+    async with connect("memory-modern", settings) as agent:
+        # As a server leaves it that was killed in between: ready, with a set-up and no command.
+        first = await agent.call("session_create", **asked)
+        other = await agent.call("session_create")
+        used = await agent.call("session_create")
+        await run(agent, used["session_id"], "true")
+        await agent.call("repository_init", url=str(upstream.path), setup="echo made > made")
+        again = await agent.call("session_create", **asked)
+        assert again["session_id"] == first["session_id"]
+        assert again["setup"]["outcome"] == "succeeded"
+    async with connect("memory-modern", settings) as agent:
+        assert await run(agent, other["session_id"], "cat made") == "made\n"
+        listing = await agent.call("command_list", session_id=used["session_id"])
+        assert [row.get("kind") for row in listing["commands"]] == [None]
+
+
+async def test_steps_that_no_command_can_hold_together_are_refused_at_once(
+    settings: Settings, upstream: Upstream
+) -> None:
+    async with connect("memory-modern", settings) as agent:
+        refused = await agent.refused(
+            "repository_init", url=str(upstream.path), setup=[f"echo {'x' * 5000}"] * 50
+        )
+        assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid_input", "setup")
+        assert "put them into a file" in refused["error"]["message"]
+        assert await agent.call("repository_list") == {}

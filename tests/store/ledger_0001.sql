@@ -107,9 +107,14 @@ CREATE TABLE sessions (
     exported_ref TEXT,
     name TEXT,
     env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
+    -- Its end at the latest; and how long it may go unused, counted from the last use.
+    expires_at INTEGER,
+    idle_seconds INTEGER CHECK (idle_seconds > 0),
+    used_at INTEGER,
+    closed_at INTEGER,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
-INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL,NULL,'{}');
+INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL,NULL,'{}',1767960001000000,86400,1767355201000000,NULL);
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,

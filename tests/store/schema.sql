@@ -91,6 +91,11 @@ CREATE TABLE sessions (
     exported_ref TEXT,
     name TEXT,
     env TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(env)),
+    -- Its end at the latest; and how long it may go unused, counted from the last use.
+    expires_at INTEGER,
+    idle_seconds INTEGER CHECK (idle_seconds > 0),
+    used_at INTEGER,
+    closed_at INTEGER,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 CREATE TABLE tasks (
