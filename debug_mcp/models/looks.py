@@ -96,7 +96,10 @@ class SessionStatusView(View):
     ref: str | None = None
     commit: str | None = None
     created_at: Moment | None = None
+    expires_at: Moment | None = None
+    closed_at: Moment | None = None
     closed_why: str | None = None
+    env: tuple[str, ...] = ()
     isolation: Isolation | None = None
     network: bool | None = None
     workspace: str | None = None

@@ -38,6 +38,9 @@ async def test_a_session_that_expired_says_where_its_work_is_and_how_to_go_on(
         assert "a + b" in await run(agent, again["session_id"], "cat calculator.py")
         closed = await agent.call("session_close", session_id=session)
         assert closed["closed_why"] == "expired"
+        seen = await agent.call("session_get", session_id=session)
+        assert (seen["closed_why"], "expires_at" in seen) == ("expired", False)
+        assert seen["closed_at"] > seen["created_at"]
         assert closed["exported"]["fetch"].startswith("git fetch ")
         listing = await agent.call("artifact_list", session_id=session)
         assert [kept["name"] for kept in listing["artifacts"]] == ["final.patch"]

@@ -35,6 +35,9 @@ async def test_a_session_has_a_name_and_variables_of_its_own(
         view = await agent.call("session_create", **asked)
         assert (view["name"], view["env"]) == ("the bug", ["B", "C"])
         session = view["session_id"]
+        seen = await agent.call("session_get", session_id=session)
+        assert (seen["name"], seen["env"]) == ("the bug", ["B", "C"])
+        assert seen["expires_at"] >= view["expires_at"]
         assert await run(agent, session, "echo $A $B $C") == "repository session 1\n"
         ended = await agent.call(
             "command_run", session_id=session, command="echo $B $C", env={"C": "command"}
