@@ -1,7 +1,7 @@
 """What every test stands on: a home of its own, a real upstream, services on a real data directory.
 
-The sandbox is a system package. Where it is missing, the tests that need it are skipped with the
-reason; where CI=true they are not, so that nothing is skipped there.
+The sandbox and sshd are system packages. Where one is missing, the tests that need it are skipped
+with the reason; where CI=true they are not, so that nothing is skipped there.
 """
 
 import os
@@ -16,18 +16,22 @@ from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.sandbox import choose_boundary
 from debug_mcp.service.services import Services
+from tests.sshserver import MISSING
 from tests.upstream import CALCULATOR, Upstream
 
 GIT_IDENTITY = "[user]\n\tname = Ada Example\n\temail = ada@example.org\n"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    boundary = choose_boundary(IsolationPolicy.AUTO)
-    if boundary.isolation is Isolation.BWRAP or os.environ.get("CI"):
+    if os.environ.get("CI"):
         return
+    boundary = choose_boundary(IsolationPolicy.AUTO)
+    sandboxed = boundary.isolation is Isolation.BWRAP
+    why = {"bwrap": None if sandboxed else f"no sandbox here: {boundary.why}", "sshd": MISSING}
     for item in items:
-        if item.get_closest_marker("bwrap"):
-            item.add_marker(pytest.mark.skip(reason=f"no sandbox here: {boundary.why}"))
+        for mark, reason in why.items():
+            if reason is not None and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)
