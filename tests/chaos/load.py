@@ -8,6 +8,7 @@ real one does: it starts another and sends the same call again, with the same id
 import random
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from debug_mcp.config import Settings
@@ -36,7 +37,11 @@ class Asked:
 
 
 class Plan:
-    """What all clients share: how many kills are left, what was asked for, what is open."""
+    """What all clients share: how many kills are left, what was asked for, what is open.
+
+    ``journal`` is where commands note what they did, outside the data directory; in a sandbox,
+    which reaches nothing there, it is relative to each session's tree, and no session is closed.
+    """
 
     def __init__(self, settings: Settings, repository: str, journal: str, kills: int) -> None:
         self.settings = settings
@@ -59,6 +64,10 @@ class Plan:
             self._left -= 1
             self.kills += 1
             return True
+
+    @property
+    def closes(self) -> bool:
+        return Path(self.journal).is_absolute()
 
     @property
     def goes_on(self) -> bool:
@@ -202,7 +211,7 @@ class Client(threading.Thread):
         self.ask("repository_init", url=self._plan.repository, name=name)
 
     def _close(self) -> None:
-        if len(self._plan.sessions) < SESSIONS:
+        if len(self._plan.sessions) < SESSIONS or not self._plan.closes:
             return
         session = self._random.choice(list(self._plan.sessions))
         # Nobody asks for more in it; what is queued and running there is cancelled.

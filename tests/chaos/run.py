@@ -1,5 +1,6 @@
 """One load and its verdict."""
 
+import secrets
 from pathlib import Path
 
 from debug_mcp.config import IsolationPolicy, Settings
@@ -13,12 +14,14 @@ from tests.upstream import Upstream
 def chaos(folder: Path, seed: int, kills: int, servers: int, isolation: IsolationPolicy) -> Verdict:
     """Kill servers this often during a load in a fresh folder, and judge what is left."""
     upstream = Upstream(folder / "upstream")
-    upstream.commit("Add the work", {"work.py": Path(work.__file__).read_text()})
+    files = {"work.py": Path(work.__file__).read_text(), ".gitignore": "journal-*\n"}
+    upstream.commit("Add the work", files)
     settings = Settings(
         data_dir=folder / "data", isolation=isolation, grace_seconds=0.2, queued_commands=100
     )
-    # Outside the data directory.
-    plan = Plan(settings, str(upstream.path), str(folder / "journal"), kills)
+    inside = isolation is not IsolationPolicy.NONE
+    journal = f"journal-{secrets.token_hex(4)}" if inside else str(folder / "journal")
+    plan = Plan(settings, str(upstream.path), journal, kills)
     run_load(plan, servers, seed)
     last = Server(settings, plan.errors)
     try:

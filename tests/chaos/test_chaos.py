@@ -17,11 +17,17 @@ from tests.chaos.verdict import judge
 from tests.upstream import Upstream
 
 
-@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize(
+    "isolation",
+    [
+        pytest.param(IsolationPolicy.REQUIRE_BWRAP, marks=pytest.mark.bwrap, id="bwrap"),
+        pytest.param(IsolationPolicy.NONE, id="none"),
+    ],
+)
 def test_nothing_accepted_is_lost_doubled_or_left_running_when_servers_are_killed(
-    tmp_path: Path, seed: int
+    tmp_path: Path, isolation: IsolationPolicy
 ) -> None:
-    verdict = chaos(tmp_path, seed, kills=15, servers=3, isolation=IsolationPolicy.NONE)
+    verdict = chaos(tmp_path, seed=11, kills=15, servers=3, isolation=isolation)
 
     assert verdict.kills == 15
     assert verdict.commands > 0

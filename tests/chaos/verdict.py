@@ -50,7 +50,7 @@ def judge(plan: Plan, last: Server) -> Verdict:
     """Let a last server bring everything to its end, and compare what it says with the journal."""
     verdict = Verdict(kills=plan.kills, faults=list(plan.faults))
     rows = _settled(last, verdict)
-    facts = _facts(Path(plan.journal))
+    facts = _facts(plan)
     verdict.commands = len(rows)
     verdict.outcomes.update(str(row["outcome"]) for row in rows.values())
     verdict.lost = verdict.outcomes["lost"]
@@ -95,8 +95,13 @@ def _pages(last: Server) -> Iterator[dict[str, Any]]:
         arguments["cursor"] = page["next_cursor"]
 
 
-def _facts(journal: Path) -> Counter[str]:
-    return Counter(journal.read_text().splitlines()) if journal.exists() else Counter()
+def _facts(plan: Plan) -> Counter[str]:
+    """Return how often each fact stands in the journal, or in those of all trees."""
+    trees = (plan.settings.data_dir / "sessions").glob("*/tree")
+    journals = [Path(plan.journal)] if plan.closes else [tree / plan.journal for tree in trees]
+    return Counter(
+        line for path in journals if path.exists() for line in path.read_text().splitlines()
+    )
 
 
 def _wrong(
@@ -117,17 +122,19 @@ def _wrong(
     told = (row["outcome"], row.get("exit_code"))
     if row["outcome"] == "cancelled" and asked.cancelled:
         return
+    # On a busy machine the time of a stubborn one may be over before it has noted its start.
+    noted = (starts, ends) == (1, 1) or (asked.kind == "stubborn" and not ends)
     if told != ENDS[asked.kind]:
         yield f"{told}, not {ENDS[asked.kind]}"
-    elif starts != 1 or ends != (asked.kind != "stubborn"):
+    elif not noted:
         yield f"{told}, and the journal has {starts} starts and {ends} ends"
-    else:
+    elif asked.kind != "stubborn":
         yield from _wrong_left(asked, row["command_id"], last)
 
 
 def _wrong_left(asked: Asked, command_id: str, last: Server) -> Iterator[str]:
     """Compare what a command left with what it wrote."""
-    if asked.kind != "stubborn" and _output(last, command_id) != _expected(asked):
+    if _output(last, command_id) != _expected(asked):
         yield "its output is not what it wrote"
     if asked.kind == "keep":
         view = last.call("command_wait", {"command_id": command_id, "wait_seconds": 0})
