@@ -61,7 +61,12 @@ async def serve(folder: Path, *, fixtures: bool) -> None:
         with listen("127.0.0.1", 0) as listening:
             host, port = listening.getsockname()
             print(f"http://{host}:{port}{MCP_PATH}", flush=True)
-            config = uvicorn.Config(WithToken(app, made.secret), log_level="warning", ws="none")
+            config = uvicorn.Config(
+                WithToken(app, made.secret),
+                log_level="warning",
+                ws="none",
+                timeout_graceful_shutdown=2,  # a stream may be open
+            )
             await uvicorn.Server(config).serve(sockets=[listening])
 
 
