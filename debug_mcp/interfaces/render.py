@@ -26,7 +26,7 @@ def _member(key: str, value: Any) -> list[str]:
         return [f"next: {value['tool']} {_json(value['arguments'])}"]
     if isinstance(value, dict):
         return _object(key, value)
-    if isinstance(value, list) and any(isinstance(member, dict) for member in value):
+    if _is_rows(value):
         return [f"{key}:", *(f"  - {_inline(member)}" for member in value)]
     if isinstance(value, str) and ("\n" in value or len(value) > _LINE):
         return [f"{key}:", *_block(value)]
@@ -34,15 +34,31 @@ def _member(key: str, value: Any) -> list[str]:
 
 
 def _object(key: str, members: dict[str, Any]) -> list[str]:
-    """Return scalars on the key's own line, and multi-line texts below."""
+    """Return scalars on the key's own line, multi-line texts and rows below."""
+    rows = {name: value for name, value in members.items() if _is_rows(value)}
+    lines = _flat(f"{key}:", {name: v for name, v in members.items() if name not in rows})
+    for name, row in rows.items():
+        lines += [f"  {name}:"]
+        for member in row:
+            lines += [f"  {line}" for line in _flat("  -", member)]
+    return lines
+
+
+def _flat(start: str, members: dict[str, Any]) -> list[str]:
+    """Return one line of scalars, and the multi-line texts below it."""
     blocks = {
         name: text for name, text in members.items() if isinstance(text, str) and "\n" in text
     }
     rest = {name: value for name, value in members.items() if name not in blocks}
-    lines = [f"{key}: {_inline(rest)}" if rest else f"{key}:"]
+    indent = " " * (len(start) - len(start.lstrip()))
+    lines = [f"{start} {_inline(rest)}" if rest else start]
     for text in blocks.values():
-        lines += _block(text)
+        lines += [f"{indent}{line}" for line in _block(text)]
     return lines
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(member, dict) for member in value)
 
 
 def _block(text: str) -> list[str]:

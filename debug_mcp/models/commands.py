@@ -15,8 +15,10 @@ from debug_mcp.models.outputs import CommandId, OutputView
 from debug_mcp.models.results import ResultsView
 from debug_mcp.models.sessions import SessionId
 
-# `bash -c` fails at 128 KiB, the kernel's limit for one argument.
+# Of one command of a repository's set-up.
 SCRIPT_CHARACTERS = 96 * 1024
+# Of a command: a request over HTTP has at most as many bytes.
+COMMAND_CHARACTERS = 4 << 20
 RUN_WAIT_SECONDS = 20
 WAIT_SECONDS = 50
 TIMEOUT_SECONDS = 600
@@ -58,7 +60,7 @@ class CommandRun(Arguments):
 
     session_id: SessionId
     command: (
-        Annotated[str, StringConstraints(min_length=1, max_length=SCRIPT_CHARACTERS)]
+        Annotated[str, StringConstraints(min_length=1, max_length=COMMAND_CHARACTERS)]
         | Annotated[list[str], Field(min_length=1, max_length=4096)]
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
@@ -75,6 +77,7 @@ class CommandRun(Arguments):
     wait_seconds: WaitSeconds = Field(
         default=RUN_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
     )
+    until: str | None = Field(default=None, description="answer earlier: see command_wait")
     network: bool = Field(default=False, description="share the host's network; off by default")
     parallel: bool = Field(default=False, description="run beside the session's queue")
     artifacts: Globs = Field(
@@ -94,7 +97,8 @@ class CommandWait(Arguments):
     since: int = Field(default=0, ge=0, description="show output from this byte offset on")
     until: str | None = Field(
         default=None,
-        description="answer when this text is in the output from since on; or re: and RE2 pattern",
+        description="answer when this text is in the output from since on; or re: and RE2 pattern; "
+        "failure: when a test fails",
     )
 
 
@@ -165,19 +169,24 @@ class QueueView(View):
 
 
 class UntilView(View):
-    """How a wait for something in the output ended: by a match, the end, or the wait's limit.
+    """How a wait for something ended: by a match, the end, or the wait's limit.
 
     ``text`` is the line of the match at ``offset``; nothing before ``searched_to`` matches.
+    ``test`` is the test that failed.
     """
 
     by: Literal["match", "end", "limit"]
     offset: int | None = None
     text: str | None = None
+    test: str | None = None
     searched_to: int | None = None
 
 
 class CommandView(View):
-    """A command as a caller sees it: ids and outcome first, then what it printed."""
+    """A command as a caller sees it: ids and outcome first, then what it printed.
+
+    ``unread``: bytes of its output, from ``since`` on, that this view leaves out.
+    """
 
     command_id: str
     state: CommandState
@@ -192,6 +201,7 @@ class CommandView(View):
     limit: Limit | None = None
     tests: ResultsView | None = None
     output: OutputView | None = None
+    unread: int | None = None
     artifacts: tuple[CollectedView, ...] = ()
     more_artifacts: int | None = None
     hint: str | None = None

@@ -18,6 +18,7 @@ from debug_mcp.models.commands import (
     Outcome,
     QueueView,
 )
+from debug_mcp.models.outputs import PAGE_BYTES
 from debug_mcp.runner.output import Page, excerpt, last_line, last_written
 from debug_mcp.service.calls import Advice, plain
 from debug_mcp.service.command_output import lost_output, output_view
@@ -31,6 +32,7 @@ from debug_mcp.testreports.model import Report
 FINISHED_BYTES = 6000
 RUNNING_BYTES = 1500
 ROW_CHARACTERS = 200
+REPEATED_CHARACTERS = 8000
 _QUIET_SECONDS = 5
 # One test that took this much of the whole time does not look like progress.
 _STUCK_SHARE = 0.5
@@ -74,6 +76,7 @@ def command_view(
         limit=_limit(command),
         tests=None if report is None else results_view(report, command.ended_at or now()),
         output=None if page is None else output_view(page, running=running),
+        unread=None if told or page is None else _unread(page) or None,
         hint=_progress_of_tests(command, report)
         or lost_output(command, path)
         or (advice and advice.hint),
@@ -169,9 +172,23 @@ def _next(
         if page is not None and page.end:
             waiting["since"] = page.end
         return {"tool": "command_wait", "arguments": waiting}
-    if advice is not None and advice.next is not None:
+    if advice is not None and advice.next is not None and not _is_long(command):
         return advice.next
     if page is not None and page.omitted:
-        cut = {"command_id": command.id, "mode": "range", "offset": page.omitted[0]}
-        return {"tool": "command_output", "arguments": cut}
+        start, end = page.omitted
+        cut = {"command_id": command.id, "mode": "range", "offset": start}
+        length = min(max(end - start, FINISHED_BYTES), PAGE_BYTES)
+        more = {} if length == FINISHED_BYTES else {"length": length}
+        return {"tool": "command_output", "arguments": {**cut, **more}}
     return None
+
+
+def _is_long(command: Command) -> bool:
+    """Return whether what was asked is too long to be said again in an answer."""
+    asked = command.request.command
+    return sum(map(len, [asked] if isinstance(asked, str) else asked)) > REPEATED_CHARACTERS
+
+
+def _unread(page: Page) -> int:
+    start, end = page.omitted or (0, 0)
+    return end - start + page.total - page.end

@@ -5,44 +5,24 @@ been, and the last line.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import anyio
 
-from debug_mcp.errors import InvalidInput
 from debug_mcp.models.base import Report
-from debug_mcp.models.commands import Command, CommandWait, UntilView
+from debug_mcp.models.commands import Command, UntilView
 from debug_mcp.runner import output
-from debug_mcp.runner.patterns import Pattern
 from debug_mcp.runner.plain import plain
-from debug_mcp.runner.search import Hit, Watch
 from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.watches import Watch
 
 REPORT_SECONDS = 1.0
-# Only the size of the output is looked at this often; it is read when that has changed.
+# Only the size of the output, or new results, are looked at this often.
 LOOK_SECONDS = 0.1
 # So much time a wait takes to read what is there already, also one that does not wait.
 _CATCH_UP_SECONDS = 1.0
 _LAST_LINE_BYTES = 1000
 _LAST_LINE_CHARACTERS = 200
-
-
-def watch_for(args: CommandWait, path: Path) -> Watch | None:
-    """Return what looks for ``until`` in the output from ``since`` on, if it was asked for.
-
-    Raises:
-        InvalidInput: The pattern is malformed, or means what is not there yet.
-    """
-    if args.until is None:
-        return None
-    if args.until == "failure":
-        arguments = args.model_dump(exclude_defaults=True)
-        raise InvalidInput(
-            "until 'failure' is kept for test results, which are not read yet; the word itself is "
-            "re:failure",
-            field="until",
-            next_call={"tool": "command_wait", "arguments": {**arguments, "until": "re:failure"}},
-        )
-    return Watch(path, Pattern(args.until, "until"), args.since)
 
 
 class CommandWaits:
@@ -62,19 +42,20 @@ class CommandWaits:
                 await self._scheduler.wait(command, seconds)
             else:
                 tasks.start_soon(self._end, command, seconds, ended)
-                hit = await self._found(self._path(command), watch, ended, seconds)
+                hit = await self._found(watch, ended, seconds)
             tasks.cancel_scope.cancel()
         command = await self._scheduler.wait(command, 0)
-        return command, None if watch is None else _until(hit, watch, ended=ended.is_set())
+        if watch is None or hit is not None:
+            return command, hit
+        by: Literal["end", "limit"] = "end" if ended.is_set() else "limit"
+        return command, UntilView(by=by, searched_to=watch.searched_to)
 
     async def _end(self, command: Command, seconds: float, ended: anyio.Event) -> None:
         """Set the event if the command ends in time."""
         if (await self._scheduler.wait(command, seconds)).ended_at is not None:
             ended.set()
 
-    async def _found(
-        self, path: Path, watch: Watch, ended: anyio.Event, seconds: float
-    ) -> Hit | None:
+    async def _found(self, watch: Watch, ended: anyio.Event, seconds: float) -> UntilView | None:
         began = anyio.current_time()
         deadline, patience = began + seconds, began + max(seconds, _CATCH_UP_SECONDS)
         while True:
@@ -87,9 +68,11 @@ class CommandWaits:
             if over:
                 return None
             with anyio.move_on_at(deadline):
-                while output.size(path) <= watch.size and not ended.is_set():
+                while not ended.is_set():
                     with anyio.move_on_after(LOOK_SECONDS):
                         await ended.wait()
+                    if watch.grown():
+                        break
 
     async def _tell(self, command: Command, report: Report) -> None:
         began = anyio.current_time()
@@ -100,12 +83,6 @@ class CommandWaits:
 
     def _path(self, command: Command) -> Path:
         return self._scheduler.directory(command) / "output"
-
-
-def _until(hit: Hit | None, watch: Watch, *, ended: bool) -> UntilView:
-    if hit is not None:
-        return UntilView(by="match", offset=hit.offset, text=hit.text)
-    return UntilView(by="end" if ended else "limit", searched_to=watch.offset)
 
 
 def _last_line(path: Path) -> str:

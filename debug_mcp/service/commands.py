@@ -26,7 +26,7 @@ from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
 from debug_mcp.service.command_output import output_page, output_view
 from debug_mcp.service.command_views import command_row, command_view
-from debug_mcp.service.command_waits import CommandWaits, watch_for
+from debug_mcp.service.command_waits import CommandWaits
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.hints import not_cancelled
 from debug_mcp.service.keys import keyed
@@ -35,9 +35,13 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.variables import together
+from debug_mcp.service.watches import check_until, watch_for
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
 from debug_mcp.store.repositories import Repositories
+
+# The kernel's limit for one argument is 128 KiB with the NUL at its end.
+ARGUMENT_BYTES = (128 << 10) - 1
 
 
 class CommandService:
@@ -84,6 +88,7 @@ class CommandService:
             update={"cwd": _relative(args.cwd), "network": network, "artifacts": globs}
         )
         _check_text(asked)
+        check_until(asked.until, report=asked.report)
         request = keyed(principal, "command_run", asked, asked.idempotency_key)
         if session.state is not SessionState.READY and not await self._store.is_known(request):
             await self._sessions.ready(principal, session.id)  # says why it is not
@@ -100,8 +105,7 @@ class CommandService:
         with anyio.CancelScope(shield=True):
             accepted, _ = await self._store.accept(command, request, self._settings.queued_commands)
             self._scheduler.wake()
-        ended, _ = await self._waits.wait(accepted, self._seconds(args), report)
-        return await self._view(principal, ended)
+        return await self._waited(principal, accepted, args, report)
 
     def _seconds(self, args: CommandRun | CommandWait) -> float:
         """Return how long to wait: the server's setting counts where the caller named nothing."""
@@ -120,12 +124,20 @@ class CommandService:
         """
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
-        watch = watch_for(args, self._scheduler.directory(command) / "output")
+        return await self._waited(principal, command, args, report)
+
+    async def _waited(
+        self, principal: Principal, command: Command, args: CommandRun | CommandWait, report: Report
+    ) -> CommandView:
+        """Wait as was asked; return the view of what is there then."""
+        since = args.since if isinstance(args, CommandWait) else 0
+        watch = watch_for(args.until, command, self._scheduler.directory(command), since)
         command, until = await self._waits.wait(command, self._seconds(args), report, watch)
-        view = await self._view(principal, command, since=args.since)
+        view = await self._view(principal, command, since=since)
         if until is None:
             return view
-        return view.model_copy(update={"until": until, "next": _going_on(view, args, until)})
+        update = {"until": until, "next": _going_on(view, args.until, until)}
+        return view.model_copy(update=update)
 
     async def output(self, principal: Principal, args: CommandOutput) -> OutputPage:
         """Return a part of what a command wrote.
@@ -254,11 +266,13 @@ class CommandService:
         return self._network.policy(principal.name)
 
 
-def _going_on(view: CommandView, args: CommandWait, until: UntilView) -> NextCall | None:
+def _going_on(view: CommandView, asked: str | None, until: UntilView) -> NextCall | None:
     """Return the next call; while there was no match, the same wait from where it left off."""
     if until.by != "limit" or view.next is None:
         return view.next
-    arguments = {**view.next["arguments"], "until": args.until, "since": until.searched_to}
+    arguments = {**view.next["arguments"], "until": asked}
+    if until.searched_to is not None:
+        arguments["since"] = until.searched_to
     return {"tool": "command_wait", "arguments": arguments}
 
 
@@ -281,9 +295,20 @@ def _check_text(args: CommandRun) -> None:
     """Refuse what no process can be given.
 
     Raises:
-        InvalidInput: There is a NUL in it.
+        InvalidInput: There is a NUL in it, or an argument is too long.
     """
     command = [args.command] if isinstance(args.command, str) else args.command
     for field, texts in (("command", command), ("cwd", [args.cwd])):
         if any("\0" in text for text in texts):
             raise InvalidInput(f"{field} holds a NUL character", field=field)
+    if isinstance(args.command, str):
+        return
+    for place, argument in enumerate(args.command):
+        size = len(argument.encode("utf-8", "surrogateescape"))
+        if size > ARGUMENT_BYTES:
+            raise InvalidInput(
+                f"argument {place} has {size} bytes; one argument may have {ARGUMENT_BYTES}. Put "
+                "it into a file with file_edit and name that, or send the command as a text, which "
+                "may be of any length",
+                field="command",
+            )

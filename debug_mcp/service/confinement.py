@@ -18,6 +18,7 @@ from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox,
 from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.reports import make_folder, reporting
+from debug_mcp.service.scripts import SCRIPT, write_script
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.toolchains import Toolbox, Tools
 from debug_mcp.worktrees import git
@@ -137,9 +138,14 @@ class Confinement:
             seen = sandbox.seen(reports), sandbox.seen(plugin), sandbox.workspace(folders)
             environment = reporting(*seen, environment)
         asked = request.command
+        if isinstance(asked, str):
+            script = write_script(directory, asked)
+            binds = binds if script is None else (*binds, script)
+            text = ["-c", asked] if script is None else [f"{sandbox.seen(script)}/{SCRIPT}"]
+            asked = [tools.toolchains.shell, *text]
         return sandbox.confine(
             folders,
-            [tools.toolchains.shell, "-c", asked] if isinstance(asked, str) else asked,
+            asked,
             environment=environment,
             cwd=request.cwd,
             network=request.network,

@@ -7,9 +7,10 @@ the command when the session is gone.
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from debug_mcp.beneath import Refused, check_regular, open_beneath
@@ -71,6 +72,37 @@ def read_report(directory: Path) -> Report | None:
         return report
     # The last thing written was that this test begins.
     return replace(report, current_since=datetime.fromtimestamp(files[-1][0] / 1e9, UTC))
+
+
+class News:
+    """Reads what the tests of a command said since the last time, each byte once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._folder = directory / _FOLDER
+        self._seen: dict[str, int] = {}
+
+    def mention(self, words: Sequence[bytes]) -> bool:
+        """Return whether one of the words stands in a line that has come whole since then."""
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            names = sorted(entry.name for entry in islice(os.scandir(folder), FILES))
+            lines = [self._lines(folder, name) for name in names]
+        finally:
+            os.close(folder)
+        return any(word in line for line in lines for word in words)
+
+    def _lines(self, folder: int, name: str) -> bytes:
+        start = self._seen.get(name, 0)
+        with contextlib.suppress(Refused), _opened(folder, name) as fd:
+            size = check_regular(fd, TOTAL_BYTES).st_size
+            data = os.pread(fd, max(size - start, 0), start)
+            whole = data[: data.rfind(b"\n") + 1]
+            self._seen[name] = start + len(whole)
+            return whole
+        return b""
 
 
 def _files(folder: int) -> Iterator[tuple[int, bytes]]:

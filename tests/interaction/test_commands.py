@@ -94,11 +94,84 @@ async def test_a_wait_ends_at_what_it_names_and_says_why(agent: Agent, session: 
     assert (end["state"], end["until"]["by"]) == ("finished", "end")
 
 
-async def test_what_cannot_be_waited_for_is_refused(agent: Agent, session: str) -> None:
-    ran = await agent.call("command_run", session_id=session, command="echo failure")
-    refused = await agent.refused("command_wait", command_id=ran["command_id"], until="failure")
+async def test_a_wait_ends_when_the_first_test_fails_and_names_it(
+    agent: Agent, session: str
+) -> None:
+    suite = (
+        "import pathlib, time\n"
+        "def test_a(): pass\n"
+        "def test_b(): assert 1 == 2\n"
+        "def test_c():\n"
+        "    while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+    )
+    edit = {"path": "test_wait.py", "content": suite}
+    await agent.call("file_edit", session_id=session, edits=[edit])
+    run = {"session_id": session, "command": "python -m pytest -q test_wait.py"}
+    found = await agent.call("command_run", **run, until="failure", wait_seconds=50)
+    assert found["state"] == "running"
+    assert found["until"] == {"by": "match", "test": "test_wait.py::test_b"}
+    assert found["tests"]["failures"][0]["at"] == "test_wait.py:3"
+    assert found["next"]["tool"] == "command_wait"
+    assert "until" not in found["next"]["arguments"]
+
+    await agent.call("command_run", session_id=session, command="touch go", parallel=True)
+    ended = await agent.follow(found)
+    assert (ended["state"], ended["tests"]["failed"]) == ("finished", 1)
+    again = await agent.call("command_wait", command_id=ended["command_id"], until="failure")
+    assert again["until"]["test"] == "test_wait.py::test_b"
+
+
+async def test_a_wait_for_a_failure_ends_with_the_command_when_none_fails(
+    agent: Agent, session: str
+) -> None:
+    view = await agent.call("command_run", session_id=session, command="true", until="failure")
+    assert (view["outcome"], view["until"]) == ("succeeded", {"by": "end"})
+    refused = await agent.refused(
+        "command_run", session_id=session, command="true", until="failure", report=False
+    )
     assert refused["error"]["field"] == "until"
-    assert (await agent.follow(refused))["until"]["by"] == "match"
+
+
+async def test_what_was_not_shown_is_counted_and_the_next_call_shows_it(
+    agent: Agent, session: str
+) -> None:
+    view = await agent.call("command_run", session_id=session, command="seq 5000")
+    start, end = view["output"]["omitted"]
+    assert view["unread"] == end - start
+    page = await agent.follow(view)
+    whole = "".join(f"{n}\n" for n in range(1, 5001))
+    assert page["output"]["text"] == whole[start:end]
+    short = await agent.call("command_run", session_id=session, command="seq 5")
+    assert "unread" not in short
+
+
+async def test_a_text_of_any_length_runs_and_a_long_argument_is_refused_with_what_to_do(
+    agent: Agent, session: str
+) -> None:
+    for size in (96 << 10, 200_000, 3_000_000):
+        text = "#" + "\u20ac" * (size // 3) + "\npwd; readlink -f .; exit 3"
+        view = await agent.call("command_run", session_id=session, command=text, cwd=".git")
+        assert (view["exit_code"], view["output"]["text"]) == (3, "/workspace/.git\n" * 2)
+    run = {"session_id": session, "command": ["printf", "%.3s", "x" * ((128 << 10) - 1)]}
+    assert (await agent.call("command_run", **run))["output"]["text"] == "xxx"
+    run["command"] = ["printf", "%.3s", "x" * (128 << 10)]
+    refused = await agent.refused("command_run", **run)
+    assert "argument 2 has 131072 bytes" in refused["error"]["message"]
+
+
+async def test_a_long_text_is_not_said_again_and_only_its_own_command_reads_it(
+    agent: Agent, session: str
+) -> None:
+    text = "#" + "x" * 200_000 + "\nnosuchprogram"
+    view = await agent.call("command_run", session_id=session, command=text)
+    assert view["exit_code"] == 127
+    assert len(str(view)) < 2000
+    other = await agent.call("command_run", session_id=session, command="ls /run/debug-mcp/script")
+    assert other["exit_code"] == 2
+
+
+async def test_what_cannot_be_waited_for_is_refused(agent: Agent, session: str) -> None:
+    ran = await agent.call("command_run", session_id=session, command="true")
     refused = await agent.refused("command_wait", command_id=ran["command_id"], until="re:(")
     assert "no RE2 pattern" in refused["error"]["message"]
     refused = await agent.refused("command_wait", command_id=ran["command_id"], wait_seconds="nan")

@@ -25,6 +25,17 @@ from debug_mcp.interfaces.render import render
         ({"rows": [{"n": "x=y"}, {"n": "z"}]}, ["rows:", '  - n="x=y"', "  - n=z"]),
         ({"rows": [{"n": {"deep": [1]}}]}, ["rows:", '  - n={"deep": [1]}']),
         (
+            {"tests": {"failed": 2, "failures": [{"at": "a:1", "error": "E\nF"}, {"at": "b:2"}]}},
+            [
+                "tests: failed=2",
+                "  failures:",
+                "    - at=a:1",
+                "      | E",
+                "      | F",
+                "    - at=b:2",
+            ],
+        ),
+        (
             {"next": {"tool": "t", "arguments": {"text": "a\nb", "name": "größe"}}},
             ['next: t {"text": "a\\nb", "name": "größe"}'],
         ),
