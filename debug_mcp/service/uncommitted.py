@@ -188,7 +188,7 @@ class Uncommitted:
                 async with self._glass(folder, person, person.objects) as glass:
                     found = await glass.look()
                 look.count, look.shown = found.count, found.shown[:_NAMED]
-        except (DebugMcpError, OSError):
+        except (DebugMcpError, OSError, ValueError):
             pass  # it is bare, or unreadable: nothing that this session is concerned with
         finally:
             look.waited.set()
