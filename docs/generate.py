@@ -13,6 +13,7 @@ from debug_mcp.cli.parser import build_parser
 from debug_mcp.config import REFUSED_VARIABLES, Settings
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import TABLE
+from debug_mcp.interfaces.rest import PREFIX
 from debug_mcp.interfaces.schema import slim_schema
 from debug_mcp.lifecycle import COMMAND, REPOSITORY, SESSION
 from debug_mcp.models.commands import Outcome
@@ -100,7 +101,11 @@ def _tool(operation: Operation) -> str:
     gives = ["| answer | type |", "| --- | --- |", *members]
     heading = f"## {operation.name}\n"
     answer = f"Answer: {inspect.getdoc(operation.result)}"
-    return "\n".join([heading, operation.description, "", *takes, "", answer, "", *gives, ""])
+    routes = " · ".join(f"`{route.method} {PREFIX}{route.path}`" for route in operation.routes)
+    rest = f"[REST](../how-to/rest.md): {routes}"
+    return "\n".join(
+        [heading, operation.description, "", rest, "", *takes, "", answer, "", *gives, ""]
+    )
 
 
 def _type(member: dict[str, Any]) -> str:
@@ -204,7 +209,7 @@ def lifecycle() -> str:
 def errors() -> str:
     """Return the page of all errors."""
     rows = [
-        f"| `{kind.code}` | {_first_line(kind)} | {shown.rpc_code} |\n"
+        f"| `{kind.code}` | {_first_line(kind)} | {shown.rpc_code} | {shown.http_status} |\n"
         for kind, shown in TABLE.items()
     ]
     return "\n".join(
@@ -212,8 +217,8 @@ def errors() -> str:
             NOTICE,
             "# Errors\n",
             _SHAPE,
-            "| code | what to do | JSON-RPC code, for resources |\n| --- | --- | --- |\n"
-            + "".join(rows),
+            "| code | what to do | JSON-RPC code, for resources | HTTP status |\n"
+            "| --- | --- | --- | --- |\n" + "".join(rows),
         ]
     )
 

@@ -17,8 +17,10 @@ from mcp.types import CallToolResult, TextContent
 from debug_mcp.app import open_services
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.config import Settings
+from debug_mcp.interfaces.rest import rest_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.tokens import TokenCreate
+from debug_mcp.operations.catalogue import CORE
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.http import HttpServer, listen
@@ -139,7 +141,12 @@ async def serving(
     with listen("127.0.0.1", 0) as listening:
         mcp = build_server(services, principal_of)
         server = HttpServer(
-            mcp, services.tokens, settings, listening, on_ending=mcp.subscriptions.close
+            mcp,
+            services.tokens,
+            settings,
+            listening,
+            routes=rest_routes(CORE, services, calling_principal),
+            on_ending=mcp.subscriptions.close,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve)

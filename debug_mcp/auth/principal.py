@@ -41,7 +41,9 @@ class Principal:
             PermissionDenied: The scope is missing.
         """
         if scope not in self.scopes:
-            raise PermissionDenied(f"this needs the scope {scope}, which {self.name} lacks")
+            raise PermissionDenied(
+                f"this needs the scope {scope}, which {self.name} lacks", scope=str(scope)
+            )
 
     @property
     def owner(self) -> Owner:

@@ -10,8 +10,10 @@ from debug_mcp.auth.principal import LOCAL
 from debug_mcp.cli.opening import opened
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.errors import Unavailable
+from debug_mcp.interfaces.rest import rest_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.server import ServerInfo
+from debug_mcp.operations.catalogue import CORE
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.hosts import is_loopback
@@ -42,7 +44,12 @@ async def run_http(settings: Settings) -> None:
             isolation = await _checked(services, settings)
             mcp = build_server(services, calling_principal)
             server = HttpServer(
-                mcp, services.tokens, settings, listening, on_ending=mcp.subscriptions.close
+                mcp,
+                services.tokens,
+                settings,
+                listening,
+                routes=rest_routes(CORE, services, calling_principal),
+                on_ending=mcp.subscriptions.close,
             )
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_announce, server, services, settings, isolation)

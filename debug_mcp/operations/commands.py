@@ -10,10 +10,16 @@ from debug_mcp.models.commands import (
     CommandWait,
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage
-from debug_mcp.operations.registry import Call, operation
+from debug_mcp.operations.registry import Call, Route, operation
 
 
-@operation(scope=Scope.COMMAND_RUN, title="Run a command", destructive=True, open_world=True)
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(Route("POST", "/sessions/{session_id}/commands", creates="/commands/{command_id}"),),
+    title="Run a command",
+    destructive=True,
+    open_world=True,
+)
 async def command_run(call: Call, args: CommandRun) -> CommandView:
     """Run a program in a session and wait up to wait_seconds for its end.
 
@@ -26,7 +32,12 @@ async def command_run(call: Call, args: CommandRun) -> CommandView:
     return await call.services.commands.run(call.principal, args, call.report)
 
 
-@operation(scope=Scope.SESSION_READ, title="Wait for a command", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(Route("GET", "/commands/{command_id}", defaults={"wait_seconds": 0}),),
+    title="Wait for a command",
+    read_only=True,
+)
 async def command_wait(call: Call, args: CommandWait) -> CommandView:
     """Wait for a command's end, at most wait_seconds, and show its output from byte since on.
 
@@ -37,7 +48,12 @@ async def command_wait(call: Call, args: CommandWait) -> CommandView:
     return await call.services.commands.wait(call.principal, args, call.report)
 
 
-@operation(scope=Scope.SESSION_READ, title="Read a command's output", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(Route("GET", "/commands/{command_id}/output/text"),),
+    title="Read a command's output",
+    read_only=True,
+)
 async def command_output(call: Call, args: CommandOutput) -> OutputPage:
     """Read what a command wrote, stdout and stderr as one stream, with byte offsets for ever.
 
@@ -47,7 +63,12 @@ async def command_output(call: Call, args: CommandOutput) -> OutputPage:
     return await call.services.commands.output(call.principal, args)
 
 
-@operation(scope=Scope.COMMAND_RUN, title="Cancel a command", destructive=True)
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(Route("POST", "/commands/{command_id}/cancel"),),
+    title="Cancel a command",
+    destructive=True,
+)
 async def command_cancel(call: Call, args: CommandCancel) -> CommandView:
     """End a command and every process of it: SIGTERM, a grace period, SIGKILL.
 
@@ -56,7 +77,12 @@ async def command_cancel(call: Call, args: CommandCancel) -> CommandView:
     return await call.services.commands.cancel(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_READ, title="List commands", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(Route("GET", "/commands"),),
+    title="List commands",
+    read_only=True,
+)
 async def command_list(call: Call, args: CommandList) -> CommandListView:
     """List your commands, newest first, of one session or of all; queued ones with their place."""
     return await call.services.commands.list(call.principal, args)

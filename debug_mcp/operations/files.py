@@ -2,10 +2,15 @@
 
 from debug_mcp.auth.principal import Scope
 from debug_mcp.models.files import FileEdit, FileRead, FilesView, FileView
-from debug_mcp.operations.registry import Call, operation
+from debug_mcp.operations.registry import Call, Route, operation
 
 
-@operation(scope=Scope.SESSION_READ, title="Read a file or folder", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(Route("GET", "/sessions/{session_id}/files"),),
+    title="Read a file or folder",
+    read_only=True,
+)
 async def file_read(call: Call, args: FileRead) -> FileView:
     """Read lines of a file in a session's tree, numbered, or list a folder.
 
@@ -15,7 +20,12 @@ async def file_read(call: Call, args: FileRead) -> FileView:
     return await call.services.files.read(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_WRITE, title="Edit files", destructive=True)
+@operation(
+    scope=Scope.SESSION_WRITE,
+    routes=(Route("PATCH", "/sessions/{session_id}/files"),),
+    title="Edit files",
+    destructive=True,
+)
 async def file_edit(call: Call, args: FileEdit) -> FilesView:
     """Change files of a session's tree, all that is named or nothing.
 

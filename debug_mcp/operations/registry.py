@@ -1,16 +1,21 @@
 """What an operation is: one typed async function, from which every way in is made.
 
-    @operation(scope=Scope.COMMAND_RUN, title="Run a command")
+    @operation(
+        scope=Scope.COMMAND_RUN,
+        routes=(Route("POST", "/sessions/{session_id}/commands"),),
+        title="Run a command",
+    )
     async def command_run(call: Call, args: CommandRun) -> CommandView: ...
 
 The name, the description (the docstring) and the schemas of the MCP tool all come from that one
-definition; so will the REST route and the command line.
+definition, and so do the REST routes, their OpenAPI description and the command line.
 """
 
 import difflib
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from debug_mcp.auth.principal import Principal, Scope
@@ -30,6 +35,27 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """Where an operation stands in HTTP, below ``/v1``.
+
+    ``creates`` is the path of what it makes, with members of the answer in braces. ``defaults``
+    stand for arguments that are not given. Arguments in ``without`` are not taken here: another
+    route of the operation does.
+    """
+
+    method: str
+    path: str
+    creates: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+    @property
+    def in_path(self) -> tuple[str, ...]:
+        """The arguments that are part of the path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One entry of the contract.
 
@@ -41,6 +67,7 @@ class Operation:
     title: str
     description: str
     scope: Scope
+    routes: tuple[Route, ...]
     arguments: type[Arguments]
     result: type[View]
     read_only: bool
@@ -76,6 +103,7 @@ def named(operations: Sequence[Operation], name: str) -> Operation:
 def operation(
     *,
     scope: Scope,
+    routes: tuple[Route, ...],
     title: str,
     read_only: bool = False,
     destructive: bool = False,
@@ -90,6 +118,7 @@ def operation(
             title=title,
             description=inspect.getdoc(function) or "",
             scope=scope,
+            routes=routes,
             arguments=hints["args"],
             result=hints["return"],
             read_only=read_only,

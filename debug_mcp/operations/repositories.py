@@ -9,10 +9,15 @@ from debug_mcp.models.repositories import (
     RepositoryRemove,
     RepositoryView,
 )
-from debug_mcp.operations.registry import Call, operation
+from debug_mcp.operations.registry import Call, Route, operation
 
 
-@operation(scope=Scope.REPOSITORY_WRITE, title="Register a repository", open_world=True)
+@operation(
+    scope=Scope.REPOSITORY_WRITE,
+    routes=(Route("POST", "/repositories", creates="/repositories/{repository}"),),
+    title="Register a repository",
+    open_world=True,
+)
 async def repository_init(call: Call, args: RepositoryInit) -> RepositoryView:
     """Register a git repository, or change the settings of a known one and fetch it again.
 
@@ -22,13 +27,26 @@ async def repository_init(call: Call, args: RepositoryInit) -> RepositoryView:
     return await call.services.repositories.init(call.principal, args, call.report)
 
 
-@operation(scope=Scope.REPOSITORY_READ, title="List repositories", read_only=True)
+@operation(
+    scope=Scope.REPOSITORY_READ,
+    routes=(
+        Route("GET", "/repositories", without=("name",)),
+        Route("GET", "/repositories/{name}"),
+    ),
+    title="List repositories",
+    read_only=True,
+)
 async def repository_list(call: Call, args: RepositoryList) -> RepositoriesView:
     """List registered repositories: state, head, settings, when they were fetched, what failed."""
     return await call.services.repositories.listing(call.principal, args)
 
 
-@operation(scope=Scope.REPOSITORY_WRITE, title="Remove a repository", destructive=True)
+@operation(
+    scope=Scope.REPOSITORY_WRITE,
+    routes=(Route("DELETE", "/repositories/{name}"),),
+    title="Remove a repository",
+    destructive=True,
+)
 async def repository_remove(call: Call, args: RepositoryRemove) -> RemovedView:
     """Remove a repository from the server; the upstream stays as it is.
 

@@ -10,10 +10,14 @@ from debug_mcp.models.sessions import (
     SessionExport,
     SessionView,
 )
-from debug_mcp.operations.registry import Call, operation
+from debug_mcp.operations.registry import Call, Route, operation
 
 
-@operation(scope=Scope.SESSION_WRITE, title="Open a session")
+@operation(
+    scope=Scope.SESSION_WRITE,
+    routes=(Route("POST", "/sessions", creates="/sessions/{session_id}"),),
+    title="Open a session",
+)
 async def session_create(call: Call, args: SessionCreate) -> SessionView:
     """Open a session: a private working tree of a repository at a commit, plus an optional patch.
 
@@ -23,7 +27,15 @@ async def session_create(call: Call, args: SessionCreate) -> SessionView:
     return await call.services.sessions.create(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_READ, title="Look at a session", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(
+        Route("GET", "/sessions", without=("session_id",)),
+        Route("GET", "/sessions/{session_id}", without=("cursor", "limit")),
+    ),
+    title="Look at a session",
+    read_only=True,
+)
 async def session_get(call: Call, args: SessionGet) -> SessionStatusView:
     """Show where a session stands: changes, queue, recent commands, exported work, artifacts.
 
@@ -32,7 +44,12 @@ async def session_get(call: Call, args: SessionGet) -> SessionStatusView:
     return await call.services.statuses.get(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_READ, title="Show a session's changes", read_only=True)
+@operation(
+    scope=Scope.SESSION_READ,
+    routes=(Route("GET", "/sessions/{session_id}/diff"),),
+    title="Show a session's changes",
+    read_only=True,
+)
 async def session_diff(call: Call, args: SessionDiff) -> DiffView:
     """Show how the session's tree differs from its start, committed or not, new files included.
 
@@ -41,7 +58,12 @@ async def session_diff(call: Call, args: SessionDiff) -> DiffView:
     return await call.services.differences.diff(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_WRITE, title="Export a session's work", open_world=True)
+@operation(
+    scope=Scope.SESSION_WRITE,
+    routes=(Route("POST", "/sessions/{session_id}/export"),),
+    title="Export a session's work",
+    open_world=True,
+)
 async def session_export(call: Call, args: SessionExport) -> ExportView:
     """Commit everything changed in the session (ignored files apart) and keep it as a branch.
 
@@ -51,7 +73,12 @@ async def session_export(call: Call, args: SessionExport) -> ExportView:
     return await call.services.handovers.export(call.principal, args)
 
 
-@operation(scope=Scope.SESSION_WRITE, title="Close a session", destructive=True)
+@operation(
+    scope=Scope.SESSION_WRITE,
+    routes=(Route("DELETE", "/sessions/{session_id}"),),
+    title="Close a session",
+    destructive=True,
+)
 async def session_close(call: Call, args: SessionClose) -> ClosedView:
     """Close a session: its commands are ended and its tree is removed.
 

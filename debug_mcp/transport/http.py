@@ -1,4 +1,4 @@
-"""MCP over streamable HTTP: one Starlette application, served by uvicorn.
+"""MCP over streamable HTTP, and REST: one Starlette application, served by uvicorn.
 
 What a request passes, outermost first: the limits of a connection, the Host and Origin check, the
 bearer token and its limits, the limits of a body, and then the routes. The SDK's part comes last.
@@ -16,6 +16,7 @@ import uvicorn
 from mcp.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -23,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 
 from debug_mcp.config import Settings
 from debug_mcp.errors import Unavailable
+from debug_mcp.interfaces.rest import http_problem
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.transport.bearer import Bearer
 from debug_mcp.transport.connections import limited
@@ -90,6 +92,7 @@ def build_app(
                 BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds
             ),
         ],
+        exception_handlers={HTTPException: http_problem, Exception: http_problem},
         lifespan=lifespan,
     )
     # A redirect to the same path with a slash would name the host as a proxy sees it.
@@ -129,6 +132,7 @@ class HttpServer:
         settings: Settings,
         listening: socket.socket,
         *,
+        routes: Sequence[BaseRoute] = (),
         on_ending: Callable[[], None] = lambda: None,
     ) -> None:
         self._requests = OpenRequests(tokens)
@@ -137,7 +141,7 @@ class HttpServer:
         self.started = anyio.Event()
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                build_app(server, tokens, self._requests, settings),
+                build_app(server, tokens, self._requests, settings, routes),
                 http=limited(settings.http_connections, settings.http_request_seconds),
                 ws="none",
                 lifespan="on",

@@ -1,11 +1,15 @@
-"""What HTTP answers where no operation was reached: the contract's error, as a JSON body."""
+"""What HTTP answers where no operation was reached: the contract's error, as a JSON body.
+
+Under ``/v1`` it is a problem (RFC 9457), as all errors there are.
+"""
 
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import error_facts
-
-REALM = "debug-mcp"
+from debug_mcp.interfaces.problems import REALM, problem
+from debug_mcp.interfaces.rest import PREFIX
 
 
 def refusal(
@@ -14,14 +18,23 @@ def refusal(
     *,
     headers: dict[str, str] | None = None,
     close: bool = False,
-) -> JSONResponse:
-    """Return a response with an error's facts; with ``close`` the connection ends with it."""
+) -> ASGIApp:
+    """Return what answers with an error's facts; with ``close`` the connection ends with it."""
     sent = dict(headers or {})
     if "retry_after_seconds" in error.details:
         sent["Retry-After"] = str(error.details["retry_after_seconds"])
     if close:
         sent["Connection"] = "close"
-    return JSONResponse(error_facts(error), status, sent)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = (
+            problem(error, status, sent)
+            if scope["path"].startswith(f"{PREFIX}/")
+            else JSONResponse(error_facts(error), status, sent)
+        )
+        await response(scope, receive, send)
+
+    return answer
 
 
 def challenge(fault: str | None = None) -> dict[str, str]:
