@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import anyio
+
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.errors import NotFound, ToolFailed
 from debug_mcp.models.commands import Command, CommandState
@@ -38,6 +40,8 @@ from debug_mcp.worktrees.status import Change
 COMMANDS_SHOWN = 5
 ARTIFACTS_SHOWN = 10
 FILES_SHOWN = 20
+# A file of git's that a command replaced by a FIFO would hold a look for ever.
+LOOK_SECONDS = 20
 
 
 class StatusService:
@@ -145,8 +149,11 @@ class StatusService:
             said.update(workspace=str(folders.tree), paths=paths)
         run = self._confinement.git_in(session)
         try:
-            head, changes = await status.head_and_changes(run)
-            ahead = await status.ahead(run, session.base) if head.commit else 0
+            with anyio.fail_after(LOOK_SECONDS):
+                head, changes = await status.head_and_changes(run)
+                ahead = await status.ahead(run, session.base) if head.commit else 0
+        except TimeoutError:
+            return {**said, "hint": f"git did not read its tree in {LOOK_SECONDS} s"}
         except ToolFailed as error:
             return {**said, "hint": f"its git directory cannot be read: {error.message}"}
         said["head"] = HeadView(branch=head.branch, commit=head.commit, ahead=ahead or None)

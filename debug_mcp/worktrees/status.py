@@ -15,13 +15,14 @@ _UNBORN = "(initial)"
 # `git diff` knows nothing of files that are not in the index, and the index is the session's own.
 # So they are noted (`--intent-to-add`) in a copy of it. The copy keeps the time of the original,
 # by which git tells entries that may have changed since (racy-git in git's documentation).
-# A folder with a slash at its end is a repository of its own, which git would not take.
+# A folder with a slash at its end is a repository of its own, which git would not take. Names are
+# bytes: without -a and the C locale grep leaves out those that are no UTF-8.
 _COMPARE = """!f() {
 index=$(mktemp) || exit
 trap 'rm -f "$index"' EXIT
 cp -p "$GIT_DIR/index" "$index" 2>/dev/null || rm -f "$index"
 export GIT_INDEX_FILE="$index"
-git ls-files -z --others --exclude-standard | grep -zv '/$' |
+git ls-files -z --others --exclude-standard | LC_ALL=C grep -azv '/$' |
     git add --intent-to-add --pathspec-from-file=- --pathspec-file-nul
 git diff --no-ext-diff --no-textconv --no-color "$@"
 }; f"""

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.service import statuses
 from tests.clients import WAYS, Agent, connect, run
 from tests.upstream import FIX, Upstream
 
@@ -170,6 +172,27 @@ async def test_odd_names_and_hostile_directories_are_only_shown(
         file["path"] for file in diff["files"]
     }
     assert "+more\n" in diff["patch"]
+
+
+async def test_names_that_are_no_text_are_in_the_patch_too(near: Agent, upstream: Upstream) -> None:
+    session = await opened(near, upstream)
+    await run(near, session, "echo content > \"$(printf 'bad\\377name')\"")
+    diff = await near.call("session_diff", session_id=session)
+    assert [file["path"] for file in diff["files"]] == ["bad\ufffdname"]
+    assert "+content\n" in diff["patch"]
+    patch = await near.call("session_export", session_id=session, **{"as": "patch"})
+    assert patch["lines"] == "+1 -0"
+
+
+async def test_a_look_that_git_never_ends_has_an_end(
+    near: Agent, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statuses, "LOOK_SECONDS", 1)
+    session = await opened(near, upstream)
+    await run(near, session, "rm .git/index && mkfifo .git/index")
+    with anyio.fail_after(30):
+        seen = await near.call("session_get", session_id=session)
+    assert (seen["state"], seen["hint"]) == ("ready", "git did not read its tree in 1 s")
 
 
 @pytest.mark.parametrize("damage", ["rm -rf .git", "rm -rf .git && echo gitdir: /etc > .git"])
