@@ -11,6 +11,9 @@ import pytest
 from tests.operator import Operator, Serving
 from tests.upstream import Upstream
 
+# Each call is a process of its own, and a busy machine takes seconds to start one.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.fixture
 def operator(tmp_path: Path) -> Operator:
