@@ -2,9 +2,10 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import anyio
 
@@ -170,7 +171,11 @@ class RepositoryService:
         return await self._register(principal, wanted, None, "repository")
 
     async def start(
-        self, principal: Principal, repository: Repository, args: SessionCreate
+        self,
+        principal: Principal,
+        repository: Repository,
+        args: SessionCreate,
+        sessions: Sequence[str] = (),
     ) -> Start:
         """Return where a session starts, with the mirror as new as it has to be for that.
 
@@ -179,6 +184,7 @@ class RepositoryService:
             repository: Cloned now if it was not yet.
             args: The ref, where ``HEAD`` means the repository's own default, or the upstream's
                 HEAD for a session with uncommitted work; and whether to ask the upstream.
+            sessions: Of the principal; their exported commits may be named too.
 
         Raises:
             NotFound: There is no such ref; the candidates are the branches and tags.
@@ -201,7 +207,8 @@ class RepositoryService:
             hint = await self._fetched(repository, connection, new_enough)
         default = None if args.include_uncommitted else repository.default_ref
         wanted = (default or args.ref) if args.ref == "HEAD" else args.ref
-        commit, old = await self._resolve(repository, connection, wanted, args)
+        resolve = partial(self.mirror(repository).resolve, sessions=sessions)
+        commit, old = await self._resolve(repository, connection, wanted, args, resolve)
         said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
         said += [old] if old else []
         if commit not in self._missing:
@@ -261,31 +268,35 @@ class RepositoryService:
             raise connection.explain(error) from error
 
     async def _resolve(
-        self, repository: Repository, connection: Connection, ref: str, args: SessionCreate
+        self,
+        repository: Repository,
+        connection: Connection,
+        ref: str,
+        args: SessionCreate,
+        resolve: Callable[[str], Awaitable[str]],
     ) -> tuple[str, str | None]:
         """Return the commit of a ref, and why it may be older than what the upstream has.
 
         What is unknown here may have come to the upstream since. What no fetch of branches and tags
         brings, such as a pull request, is asked for each time: it may have moved.
         """
-        mirror = self.mirror(repository)
         if not args.sync:
             try:
-                return await mirror.resolve(ref), None
+                return await resolve(ref), None
             except NotFound as error:
                 error.next_call = create_again(repository, args, without={"sync"})
                 raise
         if is_request(ref):
             came = await self._requested(repository, connection, ref)
             old = f"the upstream did not give {ref}; the session starts where it was last seen"
-            return await mirror.resolve(ref), None if came else old
+            return await resolve(ref), None if came else old
         try:
-            return await mirror.resolve(ref), None
+            return await resolve(ref), None
         except NotFound:
             if not connection.upstream.is_local:
                 await self._fetched(repository, connection, now())
             await self._requested(repository, connection, ref)
-            return await mirror.resolve(ref), None
+            return await resolve(ref), None
 
     async def _requested(self, repository: Repository, connection: Connection, ref: str) -> bool:
         """Ask the upstream for a ref that is neither branch nor tag; return whether it came."""

@@ -72,10 +72,15 @@ class SessionService:
                 another session.
         """
         principal.require(Scope.SESSION_WRITE)
+        request = keyed(principal, "session_create", args, args.idempotency_key)
+        known = await self._store.asked_for(request)
+        if known is not None:  # before anything that may have changed since: ref, upstream, files
+            return await self._again(principal, known, args)
         repository = await self._repositories.find(principal, args.repository)
         self._uncommitted.check(principal, repository, args)
         together(repository.env, args.env)
-        start = await self._repositories.start(principal, repository, args)
+        own = await self._store.exporting(principal.owner, repository.id)
+        start = await self._repositories.start(principal, repository, args, own)
         person = await self._uncommitted.person(repository, start.commit, args)
         boundary = await self._confinement.boundary()
         created_at = now()
@@ -99,16 +104,21 @@ class SessionService:
         )
         # Shielded: what is stored for a cancelled call must reach the clean-up in `_prepare`.
         with anyio.CancelScope(shield=True):
-            session, new = await self._store.create(
-                asked, keyed(principal, "session_create", args, args.idempotency_key)
-            )
+            session, new = await self._store.create(asked, request)
         if not new:
-            await self.owned(principal, session.id)  # the key may be of another of its tokens
-            session = await self._prepared(session)
-            await self._setup.make_up(principal, session)
-            view = await self._view(session, repository, Made())
-            return await self._setup.told(view, args.wait_seconds)
+            return await self._again(principal, session, args)
         return await self._opened(principal, session, repository, start, args, person)
+
+    async def _again(
+        self, principal: Principal, session: WorkSession, args: SessionCreate
+    ) -> SessionView:
+        """Return the view of a session that another call with the same key asked for."""
+        await self.owned(principal, session.id)  # the key may be of another of its tokens
+        session = await self._prepared(session)
+        await self._setup.make_up(principal, session)
+        repository = await self._repository_rows.get(session.repository_id)
+        view = await self._view(session, repository, Made())
+        return await self._setup.told(view, args.wait_seconds)
 
     async def ready(self, principal: Principal, session_id: str) -> WorkSession:
         """Return the principal's session if it can be worked in.

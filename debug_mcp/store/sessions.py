@@ -11,7 +11,7 @@ from debug_mcp.lifecycle import SESSION, sources
 from debug_mcp.models.base import Owner, now
 from debug_mcp.models.sessions import Isolation, SessionState, WorkSession
 from debug_mcp.store.database import Database, Row
-from debug_mcp.store.idempotency import Request, forget, recall, remember
+from debug_mcp.store.idempotency import KNOWN, Request, forget, recall, remember
 from debug_mcp.store.rows import (
     OWN_SESSIONS,
     adopt,
@@ -27,6 +27,11 @@ _OWNED = f"SELECT * FROM sessions WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S6
 _PAGE = f"""
 SELECT * FROM sessions WHERE {OWN_SESSIONS} AND (created_at, id) < (:created_at, :id)
 ORDER BY created_at DESC, id DESC LIMIT :limit
+"""  # noqa: S608
+_EXPORTING = f"""
+SELECT id FROM sessions
+WHERE {OWN_SESSIONS} AND repository_id = :repository AND exported_ref IS NOT NULL
+ORDER BY created_at DESC LIMIT 200
 """  # noqa: S608
 _OPEN = f"""
 SELECT id FROM sessions WHERE {OWN_SESSIONS} AND state = 'ready' ORDER BY created_at DESC LIMIT 20
@@ -85,6 +90,14 @@ class Sessions:
             return stored, True
 
         return await self._database.write(unit, durable=True)
+
+    async def asked_for(self, request: Request | None) -> WorkSession | None:
+        """Return the session that this very request made before, or None."""
+        if request is None:
+            return None
+        asked = (request.principal, request.operation, request.key)
+        row = await self._database.read_one(KNOWN, asked)
+        return None if row is None or row[0] != request.digest else await self.get(row[1])
 
     async def advance(
         self,
@@ -178,6 +191,11 @@ class Sessions:
             },
         )
         return [_session(row) for row in rows]
+
+    async def exporting(self, owner: Owner, repository_id: str) -> list[str]:
+        """Return the ids of the owner's newest sessions of a repository whose work was saved."""
+        asked = {**owner.parameters, "repository": repository_id}
+        return [row["id"] for row in await self._database.read(_EXPORTING, asked)]
 
     async def open_in(self, repository_id: str) -> list[WorkSession]:
         """Return every session of a repository that is not at its end, oldest first."""

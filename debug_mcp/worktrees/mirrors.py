@@ -5,6 +5,7 @@ Explicit refspecs, because ``--mirror`` would bring every pull request and prune
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,7 @@ UPSTREAM_HEAD = f"{OURS}/upstream-head"
 _HEAD = f"+HEAD:{UPSTREAM_HEAD}"
 # What an upstream gave on request: pull requests, mostly.
 _REQUESTED = f"{OURS}/requested"
+_EXPORTED = (f"{OURS}/exports", f"{OURS}/rest")
 _SYMREF = "ref: refs/heads/"
 _BRANCHES = "refs/heads/"
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
@@ -217,8 +219,12 @@ class Mirror:
             if name.startswith(_BRANCHES)
         ]
 
-    async def resolve(self, ref: str) -> str:
+    async def resolve(self, ref: str, sessions: Sequence[str] = ()) -> str:
         """Return the full commit id of a branch, tag, commit id or ``HEAD``.
+
+        Args:
+            ref: Its name.
+            sessions: Whose exported work may be named too, by commit id.
 
         Raises:
             InvalidInput: The name could not be one of these.
@@ -234,7 +240,7 @@ class Mirror:
                 )
             return head.commit
         name = check_ref(ref, "ref")
-        commit = await self._commit_of(name)
+        commit = await self._commit_of(name, sessions)
         if commit is None:
             raise NotFound(
                 f"no branch, tag or commit {ref!r} in this repository",
@@ -249,7 +255,9 @@ class Mirror:
         Returns whether the upstream gave it; ``resolve`` finds it then.
         """
         wanted = f"refs/{ref}" if _REQUEST.fullmatch(ref) else ref
-        if not wanted.startswith("refs/") and not FULL_COMMIT.fullmatch(wanted):
+        whole = FULL_COMMIT.fullmatch(wanted)
+        # Git takes a commit that is there for one that came from the upstream.
+        if await self._first([wanted]) if whole else not wanted.startswith("refs/"):
             return False
         found = await run(
             self.call(
@@ -285,7 +293,7 @@ class Mirror:
             await self.git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         )
 
-    async def _commit_of(self, name: str) -> str | None:
+    async def _commit_of(self, name: str, sessions: Sequence[str] = ()) -> str | None:
         """Return the full id of the commit that a branch, tag or commit id stands for, or None.
 
         Only these: refs of our own hold the work of sessions, which may be somebody else's.
@@ -295,14 +303,43 @@ class Mirror:
             spellings.append(name)
         if name.startswith("origin/"):  # as branches are called inside of a session
             spellings.append(name.replace("origin/", _BRANCHES, 1))
-        if _COMMIT.fullmatch(name):
-            spellings.append(name)
         spellings += [f"{_REQUESTED}/{name}", f"{_REQUESTED}/refs/{name}"]
+        found = await self._first(spellings)
+        if found is not None or not _COMMIT.fullmatch(name):
+            return found
+        commit = await self._first([name])
+        if commit is None or await self._is_published(commit, sessions):
+            return commit
+        # What the upstream has dropped is still there, for those who know all of its name.
+        whole = FULL_COMMIT.fullmatch(name)
+        return commit if whole and not await self._is_exported(commit) else None
+
+    async def _first(self, spellings: Sequence[str]) -> str | None:
+        """Return the commit of the first of some names that has one."""
         asked = "".join(f"{spelling}^{{commit}}\n" for spelling in spellings)
         call = self.call("cat-file", "--batch-check=%(objecttype) %(objectname)")
         answer = await git_call(self._run, replace(call, stdin=asked.encode()))
         lines = answer.decode("utf-8", "replace").splitlines()
         return next((line[7:] for line in lines if line.startswith("commit ")), None)
+
+    async def _is_published(self, commit: str, sessions: Sequence[str]) -> bool:
+        """Return whether the upstream or one of these sessions has a commit in its history.
+
+        The mirror has the work of all sessions, and a few digits of an id are soon guessed.
+        """
+        # A pattern without a wildcard would mean what is below it.
+        prefixes = ("refs/heads", "refs/tags", _REQUESTED, f"{UPSTREAM_HEAD[:-1]}[d]")
+        own = (f"{kind}/{session}" for session in sessions for kind in _EXPORTED)
+        globs = (f"--glob={prefix}" for prefix in (*prefixes, *own))
+        missing = await self.git("rev-list", "--max-count=1", commit, "--not", *globs)
+        return not missing.strip()
+
+    async def _is_exported(self, commit: str) -> bool:
+        """Return whether it is the work of a session."""
+        found = await self.git(
+            "for-each-ref", "--count=1", "--format=x", f"--contains={commit}", *_EXPORTED
+        )
+        return bool(found)
 
     async def git(self, *arguments: str) -> bytes:
         """Run git on the mirror and return its output.

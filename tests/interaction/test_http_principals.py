@@ -273,3 +273,19 @@ async def test_a_path_of_the_servers_machine_cannot_be_named(
             assert refused["error"]["code"] == "invalid_input"
             refused = await Agent(client).refused("session_create", repository=named)
             assert refused["error"]["code"] == "invalid_input"
+
+
+async def test_a_commit_of_anothers_session_cannot_be_named(
+    residents: tuple[Resident, Resident],
+) -> None:
+    ada, bob = residents
+    work = {"session_id": ada.ids["session_id"], "command": "echo secret > secret.txt"}
+    await ada.agent.call("command_run", **work)
+    closed = await ada.agent.call("session_close", session_id=ada.ids["session_id"])
+    commit = closed["exported"]["commit"]
+
+    for name in (commit, commit[:12], commit[:4]):
+        refused = await bob.agent.refused("session_create", repository="app", ref=name)
+        assert refused["error"]["code"] == "not_found"
+    again = await ada.agent.call("session_create", repository="app", ref=commit[:12])
+    assert again["commit"] == commit

@@ -78,3 +78,15 @@ async def test_a_key_means_its_command_after_the_session_was_closed_too(
     assert again.command_id == first.command_id
     with pytest.raises(Conflict, match="closed"):
         await services.commands.run(LOCAL, args.model_copy(update={"idempotency_key": "new"}))
+
+
+async def test_a_key_means_its_session_although_the_upstream_is_gone(
+    services: Services, upstream: Upstream
+) -> None:
+    args = SessionCreate(repository=str(upstream.path), ref="main", idempotency_key="key")
+    first = await services.sessions.create(LOCAL, args)
+    upstream.path.rename(upstream.path.with_name("elsewhere"))
+
+    again = await services.sessions.create(LOCAL, args)
+
+    assert again.session_id == first.session_id
