@@ -19,8 +19,10 @@ from debug_mcp.models.sessions import SessionId
 SCRIPT_CHARACTERS = 96 * 1024
 # Of a command: a request over HTTP has at most as many bytes.
 COMMAND_CHARACTERS = 4 << 20
+STDIN_CHARACTERS = 256 * 1024
 RUN_WAIT_SECONDS = 20
 WAIT_SECONDS = 50
+INPUT_WAIT_SECONDS = 1
 TIMEOUT_SECONDS = 600
 TIMEOUT_LIMIT_SECONDS = 24 * 3600
 
@@ -55,6 +57,13 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
+Size = Annotated[int, Field(ge=1, le=1000)]
+Key = Literal[
+    "ctrl-c", "ctrl-d", "ctrl-z", "ctrl-\\", "enter", "tab", "escape", "backspace",
+    "up", "down", "left", "right",
+]  # fmt: skip
+
+
 class CommandRun(Arguments):
     """Arguments of ``command_run``."""
 
@@ -65,6 +74,12 @@ class CommandRun(Arguments):
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
     env: Environment = Field(default={}, description="further variables, by name")
+    stdin: str | None = Field(
+        default=None,
+        max_length=STDIN_CHARACTERS,
+        description='a text to read, or "open" to type with command_input; empty by default',
+    )
+    tty: bool = Field(default=False, description="in a terminal of 80 x 24; type likewise")
     timeout_seconds: float = Field(
         default=TIMEOUT_SECONDS,
         gt=0,
@@ -100,6 +115,19 @@ class CommandWait(Arguments):
         description="answer when this text is in the output from since on; or re: and RE2 pattern; "
         "failure: when a test fails",
     )
+
+
+class CommandInput(Arguments):
+    """Arguments of ``command_input``."""
+
+    command_id: CommandId
+    text: str = Field(default="", max_length=STDIN_CHARACTERS, description="as it is: end with \\n")
+    key: Key | None = Field(default=None, description="after the text; ctrl-d ends the input")
+    size: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="[columns, rows] of the terminal"
+    )
+    wait_seconds: WaitSeconds = Field(default=INPUT_WAIT_SECONDS, description="default 1")
+    until: str | None = Field(default=None, description="answer at this text, as command_wait")
 
 
 class CommandCancel(Arguments):

@@ -3,6 +3,7 @@
 from debug_mcp.operations.artifacts import artifact_list, artifact_read
 from debug_mcp.operations.commands import (
     command_cancel,
+    command_input,
     command_list,
     command_output,
     command_run,
@@ -38,6 +39,7 @@ CORE: tuple[Operation, ...] = (
     command_run,
     command_wait,
     command_output,
+    command_input,
     command_cancel,
     command_list,
     artifact_list,

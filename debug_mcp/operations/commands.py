@@ -3,6 +3,7 @@
 from debug_mcp.auth.principal import Scope
 from debug_mcp.models.commands import (
     CommandCancel,
+    CommandInput,
     CommandList,
     CommandListView,
     CommandRun,
@@ -61,6 +62,20 @@ async def command_output(call: Call, args: CommandOutput) -> OutputPage:
     errors: lines that look like errors of compilers, tests and tracebacks.
     """
     return await call.services.commands.output(call.principal, args)
+
+
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(Route("POST", "/commands/{command_id}/input"),),
+    title="Type into a command",
+    destructive=True,
+)
+async def command_input(call: Call, args: CommandInput) -> CommandView:
+    """Type into a running command that was started with tty: true or stdin: "open".
+
+    Answers after wait_seconds, or when until is printed, with the output since the call.
+    """
+    return await call.services.commands.type(call.principal, args, call.report)
 
 
 @operation(

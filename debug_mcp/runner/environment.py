@@ -28,6 +28,8 @@ _FIXED = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
+TERMINAL = {"TERM": "xterm-256color"}
+"""What a program in a terminal gets besides."""
 
 # What a program needs to get out where the way leads through a proxy. In both cases: curl reads
 # http_proxy, others HTTP_PROXY.

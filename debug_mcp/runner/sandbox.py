@@ -239,6 +239,7 @@ class Sandbox:
         scripts: Path | None = None,
         binds: Sequence[Bind] = (),
         supervised: bool = True,
+        terminal: bool = False,
     ) -> Confined:
         """Return what to start so that ``arguments`` run in the session's view.
 
@@ -254,12 +255,17 @@ class Sandbox:
             scripts: A folder of programs that it finds at ``SCRIPTS``.
             binds: Further folders that the program sees.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
+            terminal: Its standard input is a terminal, which it is to control.
+
+        Raises:
+            Unavailable: There is nothing here that gives it a terminal.
         """
+        name = arguments[0]
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
         if self.boundary.bwrap is None:
-            return Confined(
-                arguments[0], tuple(arguments), dict(environment), where, Isolation.NONE
-            )
+            return Confined(name, tuple(arguments), dict(environment), where, Isolation.NONE)
+        if terminal:
+            arguments = [*_taking_terminal(), *arguments]
         options = [*_NAMESPACES, *_CONTROL]
         options += [] if network or entering else ["--unshare-net"]
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
@@ -277,7 +283,7 @@ class Sandbox:
         for name, value in environment.items():
             options += ["--setenv", name, value]
         return Confined(
-            arguments[0],
+            name,
             tuple(arguments),
             environment={},
             cwd="/",
@@ -303,6 +309,20 @@ class Sandbox:
             if self._data_dir.is_relative_to(real):
                 options += ["--tmpfs", str(folder / self._data_dir.relative_to(real))]
         return options
+
+
+def _taking_terminal() -> tuple[str, ...]:
+    """Return what gives a program its terminal in a session of its own, inside the sandbox.
+
+    Not outside: there an interrupt would reach bwrap as well, and with it end everything.
+
+    Raises:
+        Unavailable: It is not installed.
+    """
+    setsid = shutil.which("setsid", path=BWRAP_PATH)
+    if setsid is None:
+        raise Unavailable("tty needs setsid, of util-linux, which is not installed")
+    return (setsid, "--ctty")
 
 
 def _system() -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import anyio
 
@@ -32,6 +33,22 @@ _LOOKER_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
+class Stdin:
+    """What a program reads: nothing, a text, or what ``runner.keyboard`` sends it while it runs.
+
+    ``kind`` is null, text, open (a pipe) or tty (a terminal of that size).
+    """
+
+    kind: Literal["null", "text", "open", "tty"] = "null"
+    text: str | None = None
+    rows: int = 24
+    columns: int = 80
+
+
+NO_STDIN = Stdin()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A program and its limits: seconds and bytes."""
 
@@ -40,6 +57,7 @@ class Job:
     grace: float
     output_limit: int
     idle_timeout: float | None = None
+    stdin: Stdin = NO_STDIN
 
     def encode(self) -> bytes:
         """Return the ``spec`` file: NUL-separated, so that every argument survives.
@@ -55,6 +73,8 @@ class Job:
             f"grace={self.grace}",
             f"output_limit={self.output_limit}",
             *([] if self.idle_timeout is None else [f"idle_timeout={self.idle_timeout}"]),
+            f"stdin={self.stdin.kind}",
+            f"size={self.stdin.rows}x{self.stdin.columns}",
             *(f"arg={argument}" for argument in self.program.command(OPTIONS_FD)),
             *(f"env={name}={value}" for name, value in self.program.environment.items()),
         ]
@@ -102,6 +122,8 @@ class Supervisor:
             # The lock belongs to the open file, which the shim inherits: when we close our
             # descriptor, it is held exactly as long as the shim lives.
             _take(lock)
+            if job.stdin.text is not None:
+                _write(directory / "stdin", job.stdin.text.encode("utf-8", "surrogateescape"))
             _write(directory / "options", job.program.encoded_options)
             _write(directory / "spec", content)
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND

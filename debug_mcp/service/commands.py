@@ -9,6 +9,7 @@ from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import (
     Command,
     CommandCancel,
+    CommandInput,
     CommandList,
     CommandListView,
     CommandRun,
@@ -22,6 +23,7 @@ from debug_mcp.models.commands import (
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
 from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState
 from debug_mcp.runner import output
+from debug_mcp.runner.supervisor import has_begun
 from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
 from debug_mcp.service.command_output import output_page, output_view
@@ -29,6 +31,7 @@ from debug_mcp.service.command_views import command_row, command_view
 from debug_mcp.service.command_waits import CommandWaits
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.hints import not_cancelled
+from debug_mcp.service.keyboard import check_stdin, not_running, send
 from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
@@ -89,6 +92,7 @@ class CommandService:
         )
         _check_text(asked)
         check_until(asked.until, report=asked.report)
+        check_stdin(asked)
         request = keyed(principal, "command_run", asked, asked.idempotency_key)
         if session.state is not SessionState.READY and not await self._store.is_known(request):
             await self._sessions.ready(principal, session.id)  # says why it is not
@@ -138,6 +142,29 @@ class CommandService:
             return view
         update = {"until": until, "next": _going_on(view, args.until, until)}
         return view.model_copy(update=update)
+
+    async def type(
+        self, principal: Principal, args: CommandInput, report: Report = silent
+    ) -> CommandView:
+        """Type into a running command, and show what it printed upon that.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+            Conflict: It is not running, or its standard input is not open.
+            InvalidInput: It has no terminal, and only that knows such a key.
+            Busy: It does not read; the message says how much was taken.
+        """
+        principal.require(Scope.COMMAND_RUN)
+        command = await self.owned(principal, args.command_id)
+        directory = self._scheduler.directory(command)
+        since = output.size(directory / "output")
+        if not has_begun(directory) or command.state is CommandState.FINISHED:
+            raise not_running(command)
+        await send(command, directory, args)
+        wait = CommandWait(
+            command_id=command.id, since=since, until=args.until, wait_seconds=args.wait_seconds
+        )
+        return await self._waited(principal, command, wait, report)
 
     async def output(self, principal: Principal, args: CommandOutput) -> OutputPage:
         """Return a part of what a command wrote.

@@ -11,7 +11,7 @@ from debug_mcp.errors import DebugMcpError, Unavailable
 from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
-from debug_mcp.runner.environment import command_environment, network_environment
+from debug_mcp.runner.environment import TERMINAL, command_environment, network_environment
 from debug_mcp.runner.interpreter import make_environment
 from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox, choose_boundary
@@ -130,7 +130,12 @@ class Confinement:
             scripts=sandbox.scripts(tools.scripts),
             session_id=session.id,
             command_id=command.id,
-            extra={**tools.toolchains.variables, **passed, **request.env},
+            extra={
+                **tools.toolchains.variables,
+                **passed,
+                **(TERMINAL if request.tty else {}),
+                **request.env,
+            },
         )
         binds: tuple[Bind, ...] = ()
         if request.report:
@@ -153,6 +158,7 @@ class Confinement:
             readable=certificates,
             scripts=tools.scripts,
             binds=binds,
+            terminal=request.tty,
         )
 
     async def _furnish(self, session: WorkSession, tools: Tools) -> None:

@@ -14,6 +14,7 @@ from debug_mcp.models.commands import (
 )
 from debug_mcp.runner.output import Page
 from debug_mcp.service.calls import Advice, again, plain
+from debug_mcp.service.keyboard import prompt_hint
 from debug_mcp.service.network import lacks_network
 from debug_mcp.service.program_hints import folder_advice, program_advice
 from debug_mcp.service.surroundings import Surroundings
@@ -58,7 +59,8 @@ def advise(
     """
     match command.outcome:
         case None:
-            waits = _waits(queue) if command.state is CommandState.QUEUED else None
+            queued = command.state is CommandState.QUEUED
+            waits = _waits(queue) if queued else prompt_hint(command, page.text if page else "")
             return None if waits is None else Advice(waits)
         case Outcome.SPAWN_FAILED:
             if _lacks_folder(command):

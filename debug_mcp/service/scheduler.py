@@ -22,6 +22,7 @@ from debug_mcp.runner.output import read
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.keyboard import stdin_of
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
 
@@ -212,6 +213,7 @@ class Scheduler:
             timeout=request.timeout_seconds,
             idle_timeout=request.idle_timeout_seconds,
             grace=self._settings.grace_seconds,
+            stdin=stdin_of(request),
             output_limit=self._settings.output_bytes,
         )
 

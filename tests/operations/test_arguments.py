@@ -25,6 +25,7 @@ VALID: dict[str, dict[str, Any]] = {
     "command_run": {"session_id": "s_1", "command": "true"},
     "command_wait": {"command_id": "c_1"},
     "command_output": {"command_id": "c_1"},
+    "command_input": {"command_id": "c_1"},
     "command_cancel": {"command_id": "c_1"},
     "command_list": {},
     "artifact_list": {"session_id": "s_1"},

@@ -58,7 +58,7 @@ only_none = pytest.mark.parametrize(
 )
 
 
-OPTIONS = ("cwd", "network", "entering", "readable", "env")
+OPTIONS = ("cwd", "network", "entering", "readable", "env", "terminal")
 
 
 class Runs:

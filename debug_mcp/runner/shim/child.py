@@ -12,9 +12,10 @@ SWEEP_PAUSE_SECONDS = 0.001
 class Child:
     """The command's main process, or the sandbox around it."""
 
-    def __init__(self, pid: int, status: int | None) -> None:
+    def __init__(self, pid: int, status: int | None, terminal: bool = False) -> None:
         self.pid = pid
         self.status = status  # the read end of the sandbox's reports
+        self.terminal = terminal
         self.report = b""
         self.code: int | None = None
         self.cpu, self.memory = 0.0, 0
@@ -49,17 +50,28 @@ class Child:
     def ask_to_stop(self) -> bool:
         """Send SIGTERM to the command's process group; return False when there is nobody to ask.
 
+        What runs in a terminal is also told that the terminal is gone: shells ignore SIGTERM there.
+        """
+        asked = self.send(signal.SIGTERM)
+        return (self.send(signal.SIGHUP) if self.terminal else False) or asked
+
+    def send(self, number: int) -> bool:
+        """Send a signal to the command's process group; return False when there is nobody.
+
         Never to the sandbox itself: it would die at once, and the command inside with SIGKILL.
         Until the sandbox's first process has a child, the command has not begun, and a signal
         would be lost.
         """
-        target = self.pid
+        targets = [self.pid]
         if self.status is not None:
             first = self.reported(b"child-pid")
-            if first is None or children_of(first) == []:
+            inside = [] if first is None else children_of(first)
+            if first is None or inside == []:
                 return False
-            target = first
-        try_kill(target, signal.SIGTERM, group=True)
+            # With a terminal, the command is in a session of its own inside.
+            targets = inside or [] if self.terminal else [first]
+        for target in targets:
+            try_kill(target, number, group=True)
         return True
 
     def sweep(self) -> int:

@@ -9,6 +9,7 @@ from debug_mcp.runner.shim.output import DRAIN_CHUNKS, Output
 from debug_mcp.runner.shim.processes import become_subreaper, catch_signals, close_all_but, high
 from debug_mcp.runner.shim.spawn import spawn
 from debug_mcp.runner.shim.spec import FORMAT, Spec
+from debug_mcp.runner.shim.stdin import Stdin
 from debug_mcp.runner.shim.watch import Watch
 
 
@@ -30,20 +31,21 @@ def run(path: str, lock: int) -> None:
     os.close(fd)
     wakeups = catch_signals()
     become_subreaper()
-    output = Output(directory, int(spec.fields[b"output_limit"]))
+    stdin = Stdin(directory, spec)
+    output = Output(directory, int(spec.fields[b"output_limit"]), stdin.both)
     reserve(directory, "exit")
     began, clock = time.time(), time.monotonic()
     publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
 
     reason, code, message, swept = "spawn_failed", None, "", 0
     try:
-        child = spawn(directory, spec, output)
+        child = spawn(directory, spec, output, stdin)
     except OSError as error:
         child = Child(0, None)
-        message = f"{os.fsdecode(error.filename or b'posix_spawn')}: {error.strerror}"
+        message = f"{os.fsdecode(error.filename or b'exec')}: {error.strerror}"
     else:
         try:
-            reason = Watch(spec, child, output, wakeups).run()
+            reason = Watch(spec, child, output, stdin, wakeups).run()
         finally:  # even a fault of ours must leave no process behind
             swept = child.sweep()
         output.drain(DRAIN_CHUNKS**2)

@@ -17,13 +17,14 @@ class Output:
     Past the limit, or on a full disk, it reads on and drops: no program hangs or gets SIGPIPE.
     """
 
-    def __init__(self, directory: int, limit: int) -> None:
+    def __init__(self, directory: int, limit: int, terminal: tuple[int, int] | None = None) -> None:
         self.file = os.open("output", WRITE, 0o600, dir_fd=directory)
         self.limit = limit
         self.kept = self.dropped = 0
         self.full = False
         self.last = time.monotonic()
-        self.pipe, self.writer = os.pipe2(os.O_CLOEXEC)
+        self.spliced = terminal is None
+        self.pipe, self.writer = terminal or os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.pipe, False)
         try:
             fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -48,6 +49,8 @@ class Output:
 
     def _keep(self, room: int) -> int:
         try:
+            if not self.spliced:
+                return self._copy(room)
             moved = os.splice(self.pipe, self.file, room, flags=os.SPLICE_F_NONBLOCK)
         except OSError as error:
             if isinstance(error, BlockingIOError):
@@ -56,6 +59,17 @@ class Output:
             return self._drop()
         self.kept += moved
         return moved
+
+    def _copy(self, room: int) -> int:
+        """Do for a terminal what ``splice`` does for a pipe."""
+        data = os.read(self.pipe, room)
+        try:
+            written = os.write(self.file, data)
+        except OSError:
+            self.full, written = True, 0
+        self.kept += written
+        self.dropped += len(data) - written
+        return len(data)
 
     def _drop(self) -> int:
         dropped = len(os.read(self.pipe, CHUNK))

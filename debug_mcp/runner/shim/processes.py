@@ -5,7 +5,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import fcntl
 import os
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def children_of(pid: int) -> list[int] | None:
@@ -49,7 +49,18 @@ def catch_signals() -> int:
     return wakeups
 
 
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends; end now if that was before."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def become_subreaper() -> None:
     """Adopt whatever the command leaves behind."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
-    _ctypes.call_function(prctl, (PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    _ctypes.call_function(prctl, (option, value, 0, 0, 0))

@@ -8,6 +8,7 @@ import time
 from debug_mcp.runner.shim.child import Child
 from debug_mcp.runner.shim.output import Output
 from debug_mcp.runner.shim.spec import Spec
+from debug_mcp.runner.shim.stdin import Stdin
 
 LONGEST_POLL_SECONDS = 3600  # poll(2) counts milliseconds in an int
 
@@ -15,9 +16,12 @@ LONGEST_POLL_SECONDS = 3600  # poll(2) counts milliseconds in an int
 class Watch:
     """Waits until the main process ends, a deadline passes or a cancel arrives."""
 
-    def __init__(self, spec: Spec, child: Child, output: Output, wakeups: int) -> None:
+    def __init__(
+        self, spec: Spec, child: Child, output: Output, stdin: Stdin, wakeups: int
+    ) -> None:
         self.child = child
         self.output = output
+        self.stdin = stdin
         self.wakeups = wakeups
         self.cancelled = False
         self.deadline = time.monotonic() + float(spec.fields[b"timeout"])
@@ -27,6 +31,7 @@ class Watch:
         self.poll = select.poll()
         self.poll.register(wakeups, select.POLLIN)
         self.poll.register(output.pipe, select.POLLIN)
+        self.typing: dict[int, int] = {}
 
     def run(self) -> str:
         """Return why it ended: exit, timeout, idle_timeout or cancel."""
@@ -58,9 +63,22 @@ class Watch:
     def _step(self, until: float) -> None:
         """Handle one round of events."""
         left = min(max(until - time.monotonic(), 0), LONGEST_POLL_SECONDS)
-        for fd, _ in self.poll.poll(left * 1000 + 1):
+        self._listen()
+        ready = {fd for fd, _ in self.poll.poll(left * 1000 + 1)}
+        for number in self.stdin.step(ready):
+            self.child.send(number)
+        for fd in ready - self.typing.keys():
             if fd == self.wakeups:
                 self.cancelled |= signal.SIGTERM in os.read(fd, 4096)
                 self.child.reap()
             elif not self.output.drain():
                 self.poll.unregister(fd)
+
+    def _listen(self) -> None:
+        """Wait for as much of what is typed as there is room for."""
+        wanted = self.stdin.interests()
+        for fd in self.typing.keys() - wanted.keys():
+            self.poll.unregister(fd)
+        for fd, events in wanted.items():
+            self.poll.register(fd, events)
+        self.typing = wanted
