@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.runner.shim.frames import CONTENT_BYTES, frame
+from debug_mcp.runner.supervisor import is_held
 
 # A program that reads at all takes what it is given within this time.
 PATIENCE_SECONDS = 2.0
@@ -100,10 +101,7 @@ async def _write(fifo: int, content: bytes) -> bool:
 @contextlib.asynccontextmanager
 async def _opened(directory: Path, name: str) -> AsyncIterator[int]:
     """Yield a FIFO for this writer alone: two texts must not mix."""
-    try:
-        fifo = os.open(directory / name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise NobodyReads from error
+    fifo = await _open(directory / name)
     try:
         with anyio.fail_after(PATIENCE_SECONDS):
             while not _locked(fifo):  # noqa: ASYNC110  # no event tells of another process's lock
@@ -111,6 +109,19 @@ async def _opened(directory: Path, name: str) -> AsyncIterator[int]:
         yield fifo
     finally:
         os.close(fifo)
+
+
+async def _open(path: Path) -> int:
+    """Open a FIFO for writing; a shim that has just begun makes it within milliseconds."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while True:
+            held = is_held(path.parent)
+            try:
+                return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                if not held:
+                    raise NobodyReads from error
+            await anyio.sleep(_PAUSE_SECONDS)
 
 
 def _locked(fifo: int) -> bool:
