@@ -255,17 +255,13 @@ class Sandbox:
             scripts: A folder of programs that it finds at ``SCRIPTS``.
             binds: Further folders that the program sees.
             supervised: The shim reads the sandbox's reports; else there is nobody to read them.
-            terminal: Its standard input is a terminal, which it is to control.
-
-        Raises:
-            Unavailable: There is nothing here that gives it a terminal.
+            terminal: Its input is a terminal, which it is to control; Unavailable without setsid.
         """
         name = arguments[0]
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
         if self.boundary.bwrap is None:
             return Confined(name, tuple(arguments), dict(environment), where, Isolation.NONE)
-        if terminal:
-            arguments = [*_taking_terminal(), *arguments]
+        arguments = [*(_taking_terminal() if terminal else ()), *arguments]
         options = [*_NAMESPACES, *_CONTROL]
         options += [] if network or entering else ["--unshare-net"]
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
@@ -279,9 +275,7 @@ class Sandbox:
         options += ["--ro-bind", str(scripts), SCRIPTS] if scripts else []
         options += [option for bind in binds for option in bind.options]
         options += ["--chdir", where]
-        # As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap.
-        for name, value in environment.items():
-            options += ["--setenv", name, value]
+        options += _variables(environment)
         return Confined(
             name,
             tuple(arguments),
@@ -309,6 +303,11 @@ class Sandbox:
             if self._data_dir.is_relative_to(real):
                 options += ["--tmpfs", str(folder / self._data_dir.relative_to(real))]
         return options
+
+
+def _variables(environment: Mapping[str, str]) -> list[str]:
+    """As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap."""
+    return [part for name, value in environment.items() for part in ("--setenv", name, value)]
 
 
 def _taking_terminal() -> tuple[str, ...]:
