@@ -67,6 +67,7 @@ class SavedView(View):
     commit: str | None = None
     fetch: str | None = None
     others: tuple[str, ...] = ()
+    more_others: int | None = None
     fetch_others: str | None = None
 
 

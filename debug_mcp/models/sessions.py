@@ -226,6 +226,7 @@ class ExportView(View):
     uri: str | None = None
     pushed: str | None = None
     others: tuple[str, ...] = ()
+    more_others: int | None = None
     fetch_others: str | None = None
     hint: str | None = None
     next: NextCall | None = None

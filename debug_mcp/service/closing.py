@@ -26,6 +26,8 @@ from debug_mcp.worktrees.git import Run
 
 BY_CALLER = "by caller"
 END_SECONDS = 30
+_RENEWED = "its git directory was damaged: the branch has its files as one commit"
+_UNFILTERED = "its own git filters failed: the branch has its files as they are"
 
 
 class Closing:
@@ -121,21 +123,34 @@ class Closing:
     async def _save(self, session: WorkSession) -> ExportView | None:
         """Keep the work as a branch and as a patch."""
         run = self._confinement.git_in(session)
-        renewed = None
+        mended = None
         try:
             exported = await self._exports.save_rest(session)
-        except ToolFailed:
-            if await export.is_sound(run, session.base):
-                raise
-            # Else a session whose .git was removed or broken could never be closed.
-            await self._trees.renew_git(session)
-            renewed = "its git directory was damaged: the branch has its files as one commit"
-            exported = await self._exports.save_rest(session)
+        except ToolFailed as error:
+            exported, mended = await self._save_damaged(session, run, error)
         if exported is None:
             return None
-        hints = [exported.hint, renewed, await self._keep_patch(session, run)]
+        hints = [exported.hint, mended, await self._keep_patch(session, run)]
         hint = "; ".join(hint for hint in hints if hint)
         return exported.model_copy(update={"hint": hint or None})
+
+    async def _save_damaged(
+        self, session: WorkSession, run: Run, error: ToolFailed
+    ) -> tuple[ExportView | None, str]:
+        """Keep the work of a session whose git fails, which could never be closed otherwise.
+
+        Returns what was kept, and what was done for it.
+
+        Raises:
+            ToolFailed: The given error: git is sound, and something in the tree cannot be kept.
+        """
+        if await export.is_sound(run, session.base):
+            try:
+                return await self._exports.save_rest(session, filtered=False), _UNFILTERED
+            except ToolFailed:
+                raise error from None
+        await self._trees.renew_git(session)
+        return await self._exports.save_rest(session), _RENEWED
 
     async def _keep_patch(self, session: WorkSession, run: Run) -> str | None:
         """Keep the work as an artifact too; say why not, as the branch is enough to close."""

@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
-from debug_mcp.errors import DebugMcpError, Unavailable
+from debug_mcp.errors import DebugMcpError, ToolFailed, Unavailable
 from debug_mcp.models.commands import Command
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
@@ -21,7 +21,7 @@ from debug_mcp.service.reports import make_folder, reporting
 from debug_mcp.service.scripts import SCRIPT, write_script
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.toolchains import Toolbox, Tools
-from debug_mcp.worktrees import git
+from debug_mcp.worktrees import checkouts, git
 from debug_mcp.worktrees.git import GitCall, Run
 
 CLONE_SECONDS = 600
@@ -180,13 +180,17 @@ class Confinement:
     def git_in(self, session: WorkSession, tree: Path | None = None) -> Run:
         """Return git at the root of a session's tree, inside its sandbox.
 
-        ``tree``: another one to stand in its place, such as one that is being prepared.
+        ``tree``: another one to stand in its place, such as one that is being prepared. Each call
+        raises ``ToolFailed`` where git would wait for ever.
         """
 
         async def run(call: GitCall) -> Captured:
             folders = self.folders(session)
             if tree is not None:
                 folders = dataclasses.replace(folders, tree=tree)
+            odd = checkouts.oddity(folders.tree)
+            if odd is not None:
+                raise ToolFailed(f"the session's git directory is damaged: {odd} is no file")
             program = _git_in(await self.sandbox(session), folders, call)
             return await capture(program, call.stdin, into=call.into, timeout=WORK_SECONDS)
 

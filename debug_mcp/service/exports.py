@@ -31,7 +31,7 @@ EVERYTHING = "Work in a debug-mcp session"
 FILES_SHOWN = 100
 LOCK_SECONDS = 50
 _SHOWN = 5
-_OTHERS = 200
+_OTHERS_SHOWN = 50
 # Where a person's own git takes what else a session made. Only commits may be branches.
 _TARGETS = {"heads": "refs/heads", "stashes": "refs/heads/stashes", "tags": "refs/tags"}
 
@@ -59,14 +59,15 @@ class ExportService:
         self._confinement = confinement
         self._layout = layout
 
-    async def save_rest(self, session: WorkSession) -> ExportView | None:
+    async def save_rest(self, session: WorkSession, *, filtered: bool = True) -> ExportView | None:
         """Keep all work: the tree under the branch of the last export, and what else there is.
 
-        None when there is no work.
+        None when there is no work. Unless ``filtered`` files are kept as they are: a filter that a
+        command configured may fail (gitattributes(5)).
         """
         last = session.exported_ref
         branch = last.removeprefix(own(session)) if last else f"debug-mcp/{session.id}"
-        exported = await self.save(session, branch)
+        exported = await self.save(session, branch, filtered=filtered)
         if not await self._save_others(session):
             return exported
         view = exported or ExportView(session_id=session.id, base=session.base)
@@ -75,7 +76,7 @@ class ExportService:
     async def last(self, session: WorkSession) -> ExportView | None:
         """Return what was last exported, without its files; None when nothing was."""
         others = await self._others(session)
-        if session.exported_ref is None and not others["others"]:
+        if session.exported_ref is None and not others:
             return None
         view = ExportView(session_id=session.id, base=session.base)
         if session.exported_ref is not None:
@@ -86,7 +87,12 @@ class ExportService:
         return view.model_copy(update=others)
 
     async def save(
-        self, session: WorkSession, branch: str, message: str = EVERYTHING
+        self,
+        session: WorkSession,
+        branch: str,
+        message: str = EVERYTHING,
+        *,
+        filtered: bool = True,
     ) -> ExportView | None:
         """Keep a session's work as a branch beside the mirror's own; None when there is none.
 
@@ -97,6 +103,8 @@ class ExportService:
         """
         run = self._confinement.git_in(session)
         async with self._alone(session):
+            if not filtered:
+                run = await export.unfiltered(run)
             left_out = await export.commit_everything(run, message)
             if not await export.has_commits(run, session.base):
                 return None
@@ -146,7 +154,6 @@ class ExportService:
         refs = {
             name: oid for name, oid in (await export.others(run, known)).items() if name != here
         }
-        refs = dict(list(refs.items())[:_OTHERS])
         if not refs:
             return False
         found: list[bool] = []
@@ -167,11 +174,12 @@ class ExportService:
         prefix = _rest(session)
         names = await handover.names_below(mirror, prefix)
         if not names:
-            return {"others": (), "fetch_others": None}
+            return {}
         kinds = sorted({name.partition("/")[0] for name in names})
         specs = [f"{prefix}{kind}/*:{_TARGETS[kind]}/{session.id}/*" for kind in kinds]
         return {
-            "others": tuple(names),
+            "others": tuple(names[:_OTHERS_SHOWN]),
+            "more_others": max(len(names) - _OTHERS_SHOWN, 0) or None,
             "fetch_others": shlex.join(["git", "fetch", str(mirror.path), *specs]),
         }
 

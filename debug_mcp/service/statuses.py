@@ -191,6 +191,7 @@ def _saved(exported: ExportView | None) -> SavedView | None:
         commit=exported.commit,
         fetch=exported.fetch,
         others=exported.others,
+        more_others=exported.more_others,
         fetch_others=exported.fetch_others,
     )
 

@@ -7,6 +7,7 @@ repository, move its branches and delete its objects.
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from debug_mcp.worktrees.git import Run, git
 
 # What set-up and test runs leave behind, so that it does not end up in anybody's branch.
 _LOCKS = ("index.lock", "HEAD.lock")
+_FILES = ("HEAD", "index", "config")
 _EXCLUDED = (
     "__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/",
     ".tox/", ".nox/", ".venv/", "*.egg-info/", ".coverage", "node_modules/",
@@ -101,6 +103,19 @@ def drop_locks(tree: Path, seen: list[tuple[str, int]]) -> None:
             if there.get(name) == inode:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=folder)
+
+
+def oddity(tree: Path) -> str | None:
+    """Name what stands in a tree's git directory where git expects a file: it could wait for ever.
+
+    None when nothing does; a command may have put a FIFO there.
+    """
+    with _git_directory(tree) as folder:
+        for name in _FILES if folder is not None else ():
+            with contextlib.suppress(OSError):
+                if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                    return f".git/{name}"
+    return None
 
 
 @contextlib.contextmanager

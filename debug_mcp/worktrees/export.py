@@ -5,9 +5,10 @@ configuration that a command planted there run, if at all, inside the boundary.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from debug_mcp.errors import ToolFailed
-from debug_mcp.worktrees.git import GitCall, Run, git, git_call, parse_commit
+from debug_mcp.worktrees.git import GitCall, Result, Run, git, git_call, parse_commit
 
 _OUT = "refs/debug-mcp/"
 
@@ -32,6 +33,23 @@ async def commit_everything(run: Run, message: str) -> list[str]:
     if staged.exit_code != 0:
         await git(run, "commit", "--quiet", "--no-verify", "--file=-", stdin=message.encode())
     return [path.decode("utf-8", "replace") for path in own]
+
+
+async def unfiltered(run: Run) -> Run:
+    """Return git without the filters that are configured in the tree's git directory."""
+    listed = await run(GitCall(("config", "--name-only", "-z", "--get-regexp", r"^filter\.")))
+    keys = listed.output.decode("utf-8", "surrogateescape").split("\0")
+    names = {key.partition(".")[2].rpartition(".")[0] for key in keys if key}
+    off = tuple(
+        (f"filter.{name}.{key}", value)
+        for name in sorted(names)
+        for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+    )
+
+    async def without(call: GitCall) -> Result:
+        return await run(replace(call, options=(*call.options, *off)))
+
+    return without
 
 
 async def _update_index(run: Run, options: tuple[str, ...], paths: set[bytes]) -> None:
@@ -60,8 +78,11 @@ async def has_commits(run: Run, base: str) -> bool:
 
 async def is_sound(run: Run, base: str) -> bool:
     """Return whether git can still work in the tree: a command may have broken its directory."""
-    history = await run(GitCall(("rev-list", "--max-count=1", "HEAD", base, "--")))
-    index = await run(GitCall(("diff", "--cached", "--quiet", "--no-ext-diff")))
+    try:
+        history = await run(GitCall(("rev-list", "--max-count=1", "HEAD", base, "--")))
+        index = await run(GitCall(("diff", "--cached", "--quiet", "--no-ext-diff")))
+    except ToolFailed:
+        return False
     return history.exit_code == 0 and index.exit_code in (0, 1)
 
 

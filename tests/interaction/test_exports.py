@@ -200,3 +200,50 @@ async def test_a_lock_that_a_command_may_hold_stays(
     assert "index.lock" in refused["error"]["message"]
     assert (settings.data_dir / "sessions" / session / "tree" / ".git" / "index.lock").exists()
     await near.call("command_cancel", command_id=held["command_id"])
+
+
+async def test_all_branches_are_saved_and_the_first_are_named(
+    plain: Agent, upstream: Upstream
+) -> None:
+    session = await opened(plain, upstream)
+    await run(
+        plain,
+        session,
+        "for n in $(seq 260); do echo create refs/heads/b$n "
+        "$(git commit-tree -p HEAD -m $n HEAD^{tree}); done | git update-ref --stdin",
+    )
+    closed = await plain.call("session_close", session_id=session)
+    exported = closed["exported"]
+    assert len(exported["others"]) + exported["more_others"] == 260
+    by_hand(upstream.path, exported["fetch_others"])
+    assert len(upstream.git("branch", "--list", f"{session}/*").splitlines()) == 260
+
+
+async def test_a_filter_that_fails_keeps_no_session_open(near: Agent, upstream: Upstream) -> None:
+    session = await opened(near, upstream)
+    await run(
+        near,
+        session,
+        "git config filter.x.clean 'exit 1' && git config filter.x.required true && "
+        "echo '*.txt filter=x' > .gitattributes && echo as it is > work.txt",
+    )
+    refused = await near.refused("session_export", session_id=session)
+    assert refused["error"]["code"] == "tool_failed"
+    closed = await near.call("session_close", session_id=session)
+    assert "filters failed" in closed["exported"]["hint"]
+    by_hand(upstream.path, closed["exported"]["fetch"])
+    assert upstream.git("show", f"{closed['exported']['branch']}:work.txt") == "as it is"
+
+
+@pytest.mark.parametrize("name", ["index", "HEAD", "config"])
+async def test_a_pipe_where_git_expects_a_file_makes_nothing_wait(
+    near: Agent, upstream: Upstream, name: str
+) -> None:
+    session = await opened(near, upstream)
+    await run(near, session, f"echo work > work.txt; rm .git/{name}; mkfifo .git/{name}")
+    for tool in ("session_diff", "session_export"):
+        refused = await near.refused(tool, session_id=session)
+        assert f".git/{name} is no file" in refused["error"]["message"]
+    closed = await near.call("session_close", session_id=session)
+    by_hand(upstream.path, closed["exported"]["fetch"])
+    assert upstream.git("show", f"{closed['exported']['branch']}:work.txt") == "work"

@@ -189,7 +189,7 @@ async def test_a_look_that_git_never_ends_has_an_end(
 ) -> None:
     monkeypatch.setattr(statuses, "LOOK_SECONDS", 1)
     session = await opened(near, upstream)
-    await run(near, session, "rm .git/index && mkfifo .git/index")
+    await run(near, session, "rm .git/packed-refs; mkfifo .git/packed-refs")
     with anyio.fail_after(30):
         seen = await near.call("session_get", session_id=session)
     assert (seen["state"], seen["hint"]) == ("ready", "git did not read its tree in 1 s")
