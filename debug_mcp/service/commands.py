@@ -264,7 +264,9 @@ class CommandService:
         ahead = await self._store.ahead(command)
         if ahead:
             return QueueView(ahead=len(ahead), waits_for=ahead[0])
-        return QueueView(ahead=0, places=self._settings.running_commands)
+        _, begun = await self._store.count_unfinished()
+        places = self._settings.running_commands
+        return QueueView(ahead=0, places=places) if begun >= places else None
 
     async def _view(self, principal: Principal, command: Command, since: int = 0) -> CommandView:
         directory = self._scheduler.directory(command)

@@ -263,3 +263,20 @@ async def test_a_ledger_that_cannot_be_written_delays_an_end_and_does_not_change
         ended = await house.wait(command)
         assert (ended.outcome, ended.exit_code) == ("failed", 5)
         assert (await house.run(session, "true")).outcome == "succeeded"
+
+
+async def test_a_command_waits_for_a_place_only_where_all_are_taken(
+    settings: Settings, upstream: Upstream
+) -> None:
+    async with open_services(settings.model_copy(update={"running_commands": 1})) as services:
+        house = House(services, settings)
+        first, second = await house.open(upstream), await house.open(upstream)
+        at_once = await house.run(first, "true", wait_seconds=0)
+        assert at_once.queue is None
+        await house.wait(at_once.command_id)
+        await house.begin(first)
+        waiting = await house.run(second, "true", wait_seconds=0)
+        assert waiting.queue is not None
+        assert (waiting.queue.ahead, waiting.queue.places) == (0, 1)
+        house.file(first, "go").touch()
+        assert (await house.wait(waiting.command_id)).outcome == "succeeded"
