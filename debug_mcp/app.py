@@ -43,6 +43,7 @@ from debug_mcp.service.tokens import TokenService
 from debug_mcp.service.transfers import Transfers
 from debug_mcp.service.trees import Trees
 from debug_mcp.service.uncommitted import Uncommitted
+from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.service.watching import Watching
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
@@ -84,10 +85,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             instance = stack.enter_context(Instance(layout.instances).alive())
         await stack.enter_async_context(schema_of(layout.database))
         database = await stack.enter_async_context(open_database(layout.database))
+        wakeups = stack.enter_context(Wakeups(layout.instances, instance.id).listening())
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        ground = _Ground(settings, layout, instance, tasks, database)
+        ground = _Ground(settings, layout, instance, tasks, database, wakeups)
         scheduler = _scheduler(ground)
         services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
@@ -143,11 +145,13 @@ class _Ground:
         instance: Instance,
         tasks: TaskGroup,
         database: Database,
+        wakeups: Wakeups,
     ) -> None:
         self.settings = settings
         self.layout = layout
         self.instance = instance
         self.tasks = tasks
+        self.wakeups = wakeups
         self.repositories = Repositories(database)
         self.sessions = Sessions(database)
         self.expiries = Expiries(database)
@@ -171,6 +175,7 @@ def _scheduler(on: _Ground) -> Scheduler:
         on.settings,
         on.layout,
         on.instance.id,
+        on.wakeups,
         on.tasks,
     )
 

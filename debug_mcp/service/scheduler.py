@@ -23,12 +23,12 @@ from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keyboard import stdin_of
+from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
 
 # Another server's work, and a wake-up that got lost, are seen within this time.
 LOOK_SECONDS = 5.0
-WATCH_SECONDS = 0.25
 
 _OUTCOMES = {
     "timeout": Outcome.TIMED_OUT,
@@ -54,6 +54,7 @@ class Scheduler:
         settings: Settings,
         layout: Layout,
         instance: str,
+        wakeups: Wakeups,
         tasks: TaskGroup,
     ) -> None:
         self._commands = commands
@@ -63,6 +64,7 @@ class Scheduler:
         self._settings = settings
         self._layout = layout
         self._instance = instance
+        self._wakeups = wakeups
         self._tasks = tasks
         self._supervisor = Supervisor()
         self._wake = anyio.Event()
@@ -79,6 +81,7 @@ class Scheduler:
 
     async def serve(self) -> None:
         """Start whatever may start, now and whenever something changed, until cancelled."""
+        self._tasks.start_soon(self._listen)
         while True:
             wake = self._wake
             try:
@@ -102,6 +105,14 @@ class Scheduler:
             except Exception:  # noqa: BLE001  # the next look may do better
                 _log.warning("what other servers left cannot be taken over", exc_info=True)
 
+    async def _listen(self) -> None:
+        """Pass on what other servers say: something ended, so others may wait for that or start."""
+        while True:
+            await self._wakeups.arrived()
+            for command_id in self._waiting:
+                self._ring(command_id)
+            self.wake()
+
     def wake(self) -> None:
         """Say that something may start now."""
         self._wake.set()
@@ -113,20 +124,21 @@ class Scheduler:
 
     async def wait(self, command: Command, seconds: float) -> Command:
         """Return the command once it has ended, or as it is after some seconds."""
-        with anyio.move_on_after(seconds), self._bell(command.id) as ended:
+        with anyio.move_on_after(seconds):
             while command.state is not CommandState.FINISHED:
-                command = await self._commands.get(command.id)
-                if command.state is not CommandState.FINISHED:
-                    # The end of another server's command rings no bell here: look.
-                    with anyio.move_on_after(WATCH_SECONDS):
-                        await ended.wait()
+                with self._bell(command.id) as bell:
+                    # Read after the bell was hung up: no end goes by unheard.
+                    command = await self._commands.get(command.id)
+                    if command.state is not CommandState.FINISHED:
+                        with anyio.move_on_after(LOOK_SECONDS):
+                            await bell.wait()
         if command.state is CommandState.FINISHED:
             return command
         return await self._commands.get(command.id)
 
     @contextlib.contextmanager
     def _bell(self, command_id: str) -> Iterator[anyio.Event]:
-        """Yield what rings when a command of this server ends."""
+        """Yield what rings when a command ends, or may have ended."""
         bell = anyio.Event()
         bells = self._waiting.setdefault(command_id, set())
         bells.add(bell)
@@ -218,9 +230,13 @@ class Scheduler:
         )
 
     def _ended(self, command_id: str) -> None:
+        self._ring(command_id)
+        self.wake()
+        self._wakeups.send()
+
+    def _ring(self, command_id: str) -> None:
         for bell in self._waiting.get(command_id, ()):
             bell.set()
-        self.wake()
 
 
 def _end(command: Command, seen: Exit | None) -> End:

@@ -200,6 +200,9 @@ class Commands:
             )
             return _command(next(iter(taken)))
 
+        # Looked up first: an idle server must not open a transaction at each of its looks.
+        if await self._database.read_one(_NEXT, (running_limit,)) is None:
+            return None
         return await self._database.write(unit)
 
     async def started(self, command_id: str, moment: datetime) -> bool:

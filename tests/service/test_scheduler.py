@@ -202,7 +202,7 @@ async def test_every_waiter_is_woken_by_the_end_and_nothing_is_kept_of_them(
     house: House, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nobody looks at the ledger by the clock: who is not woken waits for too long.
-    monkeypatch.setattr(scheduler, "WATCH_SECONDS", 1000)
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 1000)
     session = await house.open(upstream)
     command = await house.begin(session)
     codes: list[int | None] = []
