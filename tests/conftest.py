@@ -47,9 +47,19 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # So that sessions find the pytest that runs this.
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         yield home
-    # The networks of sessions that tests left open, as they may: servers come back to them.
-    for lock in tmp_path_factory.getbasetemp().glob("*/**/sessions/*/network/lock"):
-        lock.unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def no_network_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the networks of sessions that a test left open, as it may: servers come back to them."""
+    folders: list[Path] = []
+    if "tmp_path" in request.fixturenames:
+        folders.append(request.getfixturevalue("tmp_path"))
+    yield
+    for folder in folders:
+        for pattern in ("sessions/*/network/lock", "*/sessions/*/network/lock"):
+            for lock in folder.glob(pattern):
+                lock.unlink(missing_ok=True)
 
 
 @pytest.fixture
