@@ -61,11 +61,13 @@ class Stdin:
         """Do what became possible; return the signals that are for the command's group."""
         if self.frames is None:
             return []
+        # First: a size that was set before a line was typed is there when the line is read.
+        signals = self.control() if self.frames.control in ready else []
         if self.frames.input in ready:
             self.take()
         elif self.target in ready:
             self.pass_on()
-        return self.control() if self.frames.control in ready else []
+        return signals
 
     def take(self) -> None:
         """Take in what was typed, and pass on what the program has room for."""
