@@ -6,6 +6,7 @@ than the wait for the next look.
 """
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import anyio
 
+_SUFFIX = ".sock"
 _BURST = 1024
+
+_log = logging.getLogger(__name__)
 
 
 class Wakeups:
@@ -21,40 +25,65 @@ class Wakeups:
 
     def __init__(self, folder: Path, instance: str) -> None:
         self._folder = folder
-        self._name = f"{instance}.sock"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._name = instance + _SUFFIX
         self._directory = -1
+        self._ear: socket.socket | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Wakeups"]:
-        """Be there for the others."""
-        with self._socket:
-            self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                self._socket.bind(self._address(self._name))
+        """Be there for the others; where no socket can be made, be deaf."""
+        self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with _datagrams() as ear:
+                try:
+                    ear.bind(self._address(self._name))
+                except OSError as error:  # some file systems have no sockets
+                    _log.warning("other servers are only looked for now and then: %s", error)
+                else:
+                    self._ear = ear
                 yield self
-            finally:
-                (self._folder / self._name).unlink(missing_ok=True)
-                os.close(self._directory)
+        finally:
+            self._forget(self._name)
+            os.close(self._directory)
 
     async def arrived(self) -> None:
         """Wait for another server's word; many at once count as one."""
-        await anyio.wait_readable(self._socket)
+        if self._ear is None:
+            await anyio.sleep_forever()
+            return
+        await anyio.wait_readable(self._ear)
         with contextlib.suppress(BlockingIOError):
             for _ in range(_BURST):
-                self._socket.recv(1)
+                self._ear.recv(1)
 
     def send(self) -> None:
-        """Wake every other server. What cannot be reached is left to look for itself."""
-        for path in self._folder.glob("*.sock"):
-            if path.name != self._name:
-                try:
-                    self._socket.sendto(b"\0", self._address(path.name))
-                except ConnectionRefusedError:  # its server was killed
-                    path.unlink(missing_ok=True)
-                except OSError:  # its ear is full, or it went away this moment
-                    continue
+        """Wake every other server, without waiting; who cannot be reached looks for itself."""
+        with contextlib.suppress(OSError):  # no descriptor left
+            with os.scandir(self._directory) as entries:
+                names = [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
+            # What a stopped server did not take counts against the socket that sent it: a socket
+            # kept for all words would be mute to everybody in the end.
+            with _datagrams() as voice:
+                for name in names:
+                    if name != self._name:
+                        self._tell(voice, name)
+
+    def _tell(self, voice: socket.socket, name: str) -> None:
+        try:
+            voice.sendto(b"\0", self._address(name))
+        except ConnectionRefusedError:  # its server was killed
+            self._forget(name)
+        except OSError:  # its ear is full, it is somebody else's, or it went away this moment
+            pass
+
+    def _forget(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self._directory)
 
     def _address(self, name: str) -> str:
         """Return a path of any length as one that fits: a socket's has at most 108 bytes."""
         return f"/proc/self/fd/{self._directory}/{name}"
+
+
+def _datagrams() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

@@ -1,6 +1,11 @@
 """Servers that wake one another."""
 
+import contextlib
+import os
 import socket
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import anyio
@@ -14,6 +19,17 @@ from tests.service.house import House
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
+
+# PR_SET_DUMPABLE: who changes the user may not look into /proc/self before that is set again.
+_AS_NOBODY = """
+import ctypes, os, pathlib, sys
+from debug_mcp.service.wakeups import Wakeups
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1)
+with Wakeups(pathlib.Path(sys.argv[1]), "ours").listening() as ours:
+    ours.send()
+print("sent")
+"""
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -45,6 +61,49 @@ async def test_what_a_killed_server_left_is_cleared_away(tmp_path: Path) -> None
     with Wakeups(tmp_path, "living").listening() as living:
         living.send()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_servers_that_read_nothing_keep_no_word_from_the_others(tmp_path: Path) -> None:
+    speaker, reader = Wakeups(tmp_path, "speaker"), Wakeups(tmp_path, "reader")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(speaker.listening())
+        stack.enter_context(reader.listening())
+        for number in range(60):
+            stack.enter_context(Wakeups(tmp_path, f"stopped{number}").listening())
+        with anyio.fail_after(20):
+            # More than every ear holds, and more than one socket may have under way.
+            for _ in range(20):
+                speaker.send()
+                await reader.arrived()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_what_another_user_left_in_a_shared_folder_is_no_fault(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as shared:
+        folder = Path(shared)
+        folder.chmod(0o1777)  # each may remove what is theirs
+        left = folder / "left.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+            dead.bind(str(left))
+        left.chmod(0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", _AS_NOBODY, shared], capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == ("sent\n", "")
+        assert list(folder.iterdir()) == [left]
+
+
+async def test_where_no_socket_can_be_made_a_server_is_deaf_and_can_speak(tmp_path: Path) -> None:
+    (tmp_path / "deaf.sock").touch()  # bind(2) refuses what is there
+    deaf, other = Wakeups(tmp_path, "deaf"), Wakeups(tmp_path, "other")
+    with deaf.listening(), other.listening():
+        other.send()
+        deaf.send()
+        with anyio.fail_after(5):
+            await other.arrived()
+        with anyio.move_on_after(0.02) as waited:
+            await deaf.arrived()
+        assert waited.cancelled_caught
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
