@@ -20,7 +20,7 @@ def stdio(options: argparse.Namespace) -> int:
         anyio.run(serve_sentence, sentence)
         return 1
     # The SDK takes most of a second to import: only when it is about to serve.
-    from debug_mcp.cli.serving import run_stdio  # noqa: PLC0415
+    from debug_mcp.cli.launched import run_stdio  # noqa: PLC0415
 
     anyio.run(run_stdio, _settings(options, default_wait=options.default_wait))
     return 0

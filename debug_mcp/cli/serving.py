@@ -1,4 +1,4 @@
-"""Serving: the services behind a transport."""
+"""Serving over HTTP."""
 
 import sys
 
@@ -18,15 +18,8 @@ from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.hosts import is_loopback
 from debug_mcp.transport.http import HttpServer, listen
-from debug_mcp.transport.stdio import serve_stdio
 
 _MAKE_ONE = "debug-mcp token create NAME"
-
-
-async def run_stdio(settings: Settings) -> None:
-    """Serve one client over standard input and output, as the person who launched us."""
-    async with open_services(settings) as services:
-        await serve_stdio(build_server(services, lambda: LOCAL))
 
 
 async def run_http(settings: Settings) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import anyio
 
-from debug_mcp.cli.serving import run_stdio
+from debug_mcp.cli.launched import run_stdio
 from debug_mcp.config import Settings
 
 _FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload(["debug_mcp.cli.serving", "debug_mcp.runner.supervisor", "git"])
+_FORK.set_forkserver_preload(["debug_mcp.cli.launched", "debug_mcp.runner.supervisor", "git"])
 _META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
