@@ -24,6 +24,7 @@ from debug_mcp.operations.catalogue import CORE
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.http import HttpServer, listen
+from tests.upstream import Upstream
 
 WAYS = (
     "memory-modern",
@@ -57,6 +58,13 @@ class Agent:
     async def follow(self, view: dict[str, Any]) -> dict[str, Any]:
         """Send the call that an answer names as the next."""
         return await self.call(view["next"]["tool"], **view["next"]["arguments"])
+
+
+async def opened(agent: Agent, upstream: Upstream, **arguments: str) -> str:
+    """Open a session on a repository of this machine; return its id."""
+    view = await agent.call("session_create", repository=str(upstream.path), **arguments)
+    session: str = view["session_id"]
+    return session
 
 
 async def run(agent: Agent, session: str, command: str) -> str:

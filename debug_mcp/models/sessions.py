@@ -229,7 +229,6 @@ class ExportView(View):
     more_others: int | None = None
     fetch_others: str | None = None
     hint: str | None = None
-    next: NextCall | None = None
 
 
 class ClosedView(View):

@@ -22,9 +22,8 @@ _NOTHING = "nothing differs"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Whatever differs from ``base``: the files, and a patch that can be applied."""
+    """Whatever differs from a session's start: the files, and a patch that can be applied."""
 
-    base: str
     files: list[Change]
     patch: bytes
 
@@ -101,7 +100,7 @@ class DifferenceService:
         run = self._confinement.git_in(session)
         files = await status.compared(run, session.base, ())
         patch = await status.difference(run, session.base, binary=True) if files else b""
-        return Difference(session.base, files, patch)
+        return Difference(files, patch)
 
     async def _base(self, session: WorkSession, name: str) -> str:
         run = self._confinement.git_in(session)

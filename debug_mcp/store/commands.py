@@ -173,8 +173,7 @@ class Commands:
         """Return whether a request's key stands for a command, whatever its arguments were."""
         if request is None:
             return False
-        asked = (request.principal, request.operation, request.key)
-        return await self._database.read_one(KNOWN, asked) is not None
+        return await self._database.read_one(KNOWN, request.identity) is not None
 
     async def claim(self, instance: str, running_limit: int) -> Command | None:
         """Take the next queued command for this server, or return None.

@@ -26,6 +26,11 @@ class Request:
     key: str
     digest: str
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Return the parameters of ``KNOWN``."""
+        return self.principal, self.operation, self.key
+
 
 async def recall(connection: aiosqlite.Connection, request: Request | None) -> str | None:
     """Return the id of the object that this request made before, or None when it is new.
@@ -35,8 +40,7 @@ async def recall(connection: aiosqlite.Connection, request: Request | None) -> s
     """
     if request is None:
         return None
-    asked = (request.principal, request.operation, request.key)
-    rows = list(await connection.execute_fetchall(KNOWN, asked))
+    rows = list(await connection.execute_fetchall(KNOWN, request.identity))
     if not rows:
         return None
     digest, object_id = rows[0]

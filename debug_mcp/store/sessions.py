@@ -95,8 +95,7 @@ class Sessions:
         """Return the session that this very request made before, or None."""
         if request is None:
             return None
-        asked = (request.principal, request.operation, request.key)
-        row = await self._database.read_one(KNOWN, asked)
+        row = await self._database.read_one(KNOWN, request.identity)
         return None if row is None or row[0] != request.digest else await self.get(row[1])
 
     async def advance(

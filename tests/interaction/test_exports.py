@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, run
+from tests.clients import WAYS, Agent, connect, opened, run
 from tests.upstream import FIX, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -33,12 +33,6 @@ async def plain(settings: Settings) -> AsyncIterator[Agent]:
     settings = settings.model_copy(update={"isolation": IsolationPolicy.NONE})
     async with connect("memory-modern", settings) as agent:
         yield agent
-
-
-async def opened(agent: Agent, upstream: Upstream, **arguments: str) -> str:
-    view = await agent.call("session_create", repository=str(upstream.path), **arguments)
-    session: str = view["session_id"]
-    return session
 
 
 def by_hand(folder: Path, line: str) -> str:

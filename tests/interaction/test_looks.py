@@ -7,7 +7,7 @@ import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.service import statuses
-from tests.clients import WAYS, Agent, connect, run
+from tests.clients import WAYS, Agent, connect, opened, run
 from tests.upstream import FIX, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +26,6 @@ async def near(settings: Settings, upstream: Upstream) -> AsyncIterator[Agent]:
     """One way in is enough for what no way in can change."""
     async with connect("memory-modern", settings) as agent:
         yield agent
-
-
-async def opened(agent: Agent, upstream: Upstream, **arguments: str) -> str:
-    view = await agent.call("session_create", repository=str(upstream.path), **arguments)
-    session: str = view["session_id"]
-    return session
 
 
 async def test_an_agent_looks_at_its_work_and_at_where_it_went(
