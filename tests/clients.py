@@ -60,7 +60,7 @@ class Agent:
         return await self.call(view["next"]["tool"], **view["next"]["arguments"])
 
 
-async def opened(agent: Agent, upstream: Upstream, **arguments: str) -> str:
+async def opened(agent: Agent, upstream: Upstream, **arguments: Any) -> str:
     """Open a session on a repository of this machine; return its id."""
     view = await agent.call("session_create", repository=str(upstream.path), **arguments)
     session: str = view["session_id"]

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import Agent, connect, run
+from tests.clients import Agent, connect, opened, run
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.anyio
 async def agent(settings: Settings) -> AsyncIterator[Agent]:
     async with connect("memory-modern", settings) as agent:
         yield agent
-
-
-async def opened(agent: Agent, upstream: Upstream, **arguments: Any) -> str:
-    view = await agent.call("session_create", repository=str(upstream.path), **arguments)
-    session: str = view["session_id"]
-    return session
 
 
 def mirror(settings: Settings) -> Path:

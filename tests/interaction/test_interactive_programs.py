@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect
+from tests.clients import WAYS, Agent, connect, opened
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -31,12 +31,6 @@ async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIter
 @pytest.fixture
 async def session(agent: Agent, upstream: Upstream) -> str:
     return await opened(agent, upstream)
-
-
-async def opened(agent: Agent, upstream: Upstream) -> str:
-    view = await agent.call("session_create", repository=str(upstream.path))
-    session: str = view["session_id"]
-    return session
 
 
 async def until(agent: Agent, command: str, text: str, since: int = 0) -> dict[str, Any]:
