@@ -19,6 +19,13 @@ from debug_mcp.transport.limits import AtOnce, Buckets, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
 from debug_mcp.transport.requests import OpenRequest, OpenRequests
 
+# Why a WebSocket was closed (RFC 6455, section 7.4.1, and its registry at IANA).
+POLICY_VIOLATION = 1008
+SERVICE_RESTART = 1012
+# What a page offers as its first subprotocol; the token is the second. Browsers let it set nothing
+# else of the opening of a WebSocket.
+SUBPROTOCOL = "bearer"
+
 _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"
 
 # Set for the task that serves a request, and so for all that it calls; there is no default.
@@ -53,8 +60,11 @@ class Bearer:
         self._at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or say why not: 401 without a valid token, 429 beyond a limit."""
-        if scope["type"] != "http" or is_public(scope["path"]):
+        """Serve a request, or say why not: 401 without a valid token, 429 beyond a limit.
+
+        The opening of a WebSocket is refused like a request, with a response instead of the switch.
+        """
+        if scope["type"] == "lifespan" or is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
         held = await self._authenticated(scope, receive, send)
@@ -72,13 +82,12 @@ class Bearer:
 
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> Held | None:
         """Return who asks, or None when that was refused."""
-        sent = Headers(scope=scope).getlist("authorization")
-        scheme, _, secret = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
-        if scheme.lower() != "bearer":
+        secret = _secret(scope)
+        if secret is None:
             missing = Unauthenticated(f"a token is needed; {_HOW}")
             await refusal(401, missing, headers=challenge())(scope, receive, send)
             return None
-        held = await self._tokens.verify(secret.strip())
+        held = await self._tokens.verify(secret)
         if held is not None:
             return held
         # Only the wrong ones are counted: whoever shares an address with a guesser gets in.
@@ -100,11 +109,13 @@ class Bearer:
             )
         )
         accepted = Headers(scope=scope).get("accept", "")
-        standing = scope["method"] == "GET" and "text/event-stream" in accepted
+        standing = scope["type"] == "websocket" or (
+            scope["method"] == "GET" and "text/event-stream" in accepted
+        )
         request = OpenRequest(held.token_id, held.digest, standing)
 
         async def watched_send(message: Message) -> None:
-            request.started = True
+            request.sending(message)
             await send(message)
 
         reset = _principal.set(held.principal)
@@ -115,6 +126,18 @@ class Bearer:
             _principal.reset(reset)
         if request.scope.cancelled_caught:
             await _cut_short(request, scope, receive, send)
+
+
+def _secret(scope: Scope) -> str | None:
+    """Return the token that came with a request; None when there is none, or more than one."""
+    sent = Headers(scope=scope).getlist("authorization")
+    offered = scope.get("subprotocols", [])
+    if offered[:1] == [SUBPROTOCOL]:
+        # Nobody behind this needs it.
+        scope["subprotocols"] = [SUBPROTOCOL]
+        return offered[1] if len(offered) == 2 and not sent else None
+    scheme, _, secret = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def is_public(path: str) -> bool:
@@ -128,7 +151,17 @@ def is_public(path: str) -> bool:
 
 async def _cut_short(request: OpenRequest, scope: Scope, receive: Receive, send: Send) -> None:
     """End a response that the server gave up; what it was about goes on or stays as it is."""
-    if request.started:
+    if request.finished:
+        return
+    if scope["type"] == "websocket" and request.started:
+        code, reason = (
+            (POLICY_VIOLATION, "the token is expired or revoked")
+            if request.refused
+            else (SERVICE_RESTART, "the server is ending; commands go on")
+        )
+        with anyio.move_on_after(1):  # the client may have stopped to read
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+    elif request.started:
         with anyio.move_on_after(1):  # the client may have stopped to read
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     elif request.refused:

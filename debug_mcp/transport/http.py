@@ -36,6 +36,8 @@ MCP_PATH = "/mcp"
 # Calls that wait get this long to end by themselves when the server is asked to; streams do not.
 GRACE_SECONDS = 2
 _HARD_SECONDS = 5
+# Of one message to a WebSocket: as much as can be typed at once.
+MESSAGE_BYTES = 1 << 20
 _KEEP_ALIVE_SECONDS = 75
 _MINUTE = 60
 
@@ -143,7 +145,10 @@ class HttpServer:
             uvicorn.Config(
                 build_app(server, tokens, self._requests, settings, routes),
                 http=limited(settings.http_connections, settings.http_request_seconds),
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=MESSAGE_BYTES,
+                # Output is sent as it is: 50 compressors would be 50 times their memory.
+                ws_per_message_deflate=False,
                 lifespan="on",
                 log_config=None,
                 access_log=False,  # it would hold whatever somebody put into a URL

@@ -92,7 +92,10 @@ class BodyLimit:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 or 408, or pass the request on with its body."""
+        """Answer 413 or 408, or pass the request on with its body.
+
+        A WebSocket has no body; how long its messages may be, the server below says.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

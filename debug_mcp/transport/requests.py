@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import anyio
+from starlette.types import Message
 
 from debug_mcp.service.tokens import TokenService
 
@@ -16,15 +17,24 @@ LOOK_SECONDS = 2
 class OpenRequest:
     """One request under way. Cancelling its scope ends it; ``refused`` says that its token did.
 
-    ``standing``: it only waits for news, and nothing is lost when it ends.
+    ``standing``: it only waits for news, and nothing is lost when it ends. ``started``: something
+    was answered; ``finished``: all of it.
     """
 
     token_id: str
     digest: str
     standing: bool
     started: bool = False
+    finished: bool = False
     refused: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def sending(self, message: Message) -> None:
+        """Know of a message before it is sent."""
+        self.started = True
+        self.finished = message["type"] == "websocket.close" or (
+            message["type"].endswith("http.response.body") and not message.get("more_body", False)
+        )
 
 
 class OpenRequests:
