@@ -21,7 +21,7 @@ import anyio
 
 from debug_mcp.runner import shim
 from debug_mcp.runner.sandbox import Confined
-from debug_mcp.runner.shim.spec import FORMAT, LOCK_FD, OPTIONS_FD
+from debug_mcp.runner.shim.spec import CHANNEL_FD, FORMAT, LOCK_FD, OPTIONS_FD
 
 # The program of a shim: see ``runner.shim``.
 SHIM = str(Path(shim.__file__).with_name("__main__.py"))
@@ -85,7 +85,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """What the shim saw. ``reason`` is exit, timeout, idle_timeout, cancel or spawn_failed.
+    """What the shim saw. ``reason`` is exit, timeout, idle_timeout, cancel, hangup or spawn_failed.
 
     ``code`` is negative for a signal; None when the command never ran or left no status.
     """
@@ -109,8 +109,14 @@ class Supervisor:
     def __init__(self) -> None:
         self._children: dict[Path, int] = {}
 
-    def start(self, directory: Path, job: Job) -> None:
+    def start(self, directory: Path, job: Job, channel: int | None = None) -> None:
         """Start a job in a directory that does not exist yet, or in which nothing ran.
+
+        Args:
+            directory: Where it is to be.
+            job: What to run.
+            channel: A socket, its number above 4, that becomes its standard input and output, instead of what the job
+                says of them; it is ended when the other end of the socket is closed.
 
         Raises:
             ValueError: The job holds a NUL.
@@ -129,13 +135,15 @@ class Supervisor:
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._children[directory] = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", SHIM, str(directory)],
+                [sys.executable, "-I", "-S", SHIM, str(directory), *(["channel"] if channel is not None else [])],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 2, str(directory / "log"), log, 0o600),
                     (os.POSIX_SPAWN_DUP2, lock, LOCK_FD),
+                    # Last: the lock may have had this number.
+                    *([] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]),
                 ],
                 setsid=True,
                 setsigmask=[],

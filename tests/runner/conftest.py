@@ -81,12 +81,13 @@ class Runs:
         return self.sandbox.confine(self.folders, arguments, environment=environment, **options)
 
     def start(self, command: str | Sequence[str], **limits: Any) -> Path:
-        """Start a job; ``OPTIONS`` go to the sandbox, the rest are limits."""
+        """Start a job; ``OPTIONS`` go to the sandbox, the rest are limits, ``channel`` apart."""
+        channel = limits.pop("channel", None)
         options = {key: limits.pop(key) for key in OPTIONS if key in limits}
         self._count += 1
         directory = self._root / f"c_{self._count}"
         job = {"timeout": 30.0, "grace": 1.0, "output_limit": 1 << 24, **limits}
-        self.supervisor.start(directory, Job(self.program(command, **options), **job))
+        self.supervisor.start(directory, Job(self.program(command, **options), **job), channel)
         return directory
 
     async def run(self, command: str | Sequence[str], **limits: Any) -> tuple[Exit, bytes]:

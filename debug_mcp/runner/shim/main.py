@@ -13,7 +13,7 @@ from debug_mcp.runner.shim.stdin import Stdin
 from debug_mcp.runner.shim.watch import Watch
 
 
-def run(path: str, lock: int) -> None:
+def run(path: str, lock: int, channel: int | None = None) -> None:
     """Run the command that ``spec`` in a directory describes, to its end.
 
     Takes over the whole process: its signals and every descriptor from 3 on are ours, and nothing
@@ -22,16 +22,19 @@ def run(path: str, lock: int) -> None:
     Args:
         path: The command's directory.
         lock: The descriptor that holds the ``flock`` of ``lock`` in it.
+        channel: A socket to the server that speaks with the command over its input and output.
     """
     lock = high(lock)
-    close_all_but(lock)  # whatever else came along is not for the command
+    channel = None if channel is None else high(channel)
+    # Whatever else came along is not for the command.
+    close_all_but(*sorted({lock, lock if channel is None else channel}))
     directory = high(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     fd = os.open("spec", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     spec = Spec(os.read(fd, os.fstat(fd).st_size))
     os.close(fd)
     wakeups = catch_signals()
     become_subreaper()
-    stdin = Stdin(directory, spec)
+    stdin = Stdin(directory, spec, channel)
     output = Output(directory, int(spec.fields[b"output_limit"]), stdin.both)
     reserve(directory, "exit")
     began, clock = time.time(), time.monotonic()

@@ -32,10 +32,13 @@ def high(fd: int) -> int:
     return moved
 
 
-def close_all_but(kept: int) -> None:
-    """Close every descriptor from 3 on but one."""
-    os.closerange(3, kept)
-    os.closerange(kept + 1, 1 << 16)
+def close_all_but(*kept: int) -> None:
+    """Close every descriptor from 3 on but some, which are given in their order."""
+    start = 3
+    for fd in kept:
+        os.closerange(start, fd)
+        start = fd + 1
+    os.closerange(start, 1 << 16)
 
 
 def catch_signals() -> int:

@@ -25,6 +25,8 @@ def spawn(directory: int, spec: Spec, output: Output, stdin: Stdin) -> Child:
     """
     output.writer = high(output.writer)
     taken = {0: stdin.end, 1: output.writer, 2: output.writer}
+    if stdin.hangup is not None:
+        taken[1] = stdin.end
     status = None
     if spec.fields[b"sandbox"] == b"bwrap":
         status, reports = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

@@ -1,7 +1,8 @@
 """What the server asks of a shim."""
 
 FORMAT = 1
-LOCK_FD = 3  # where a fresh interpreter finds the lock, from the server
+# Where a fresh interpreter finds what it has from the server: the lock, and a debugger's channel.
+LOCK_FD, CHANNEL_FD = 3, 4
 STATUS_FD, OPTIONS_FD = 3, 4  # the sandbox's: where it reports, and reads its options
 
 

@@ -19,10 +19,11 @@ class Stdin:
     """``end`` is the command's standard input; ``target`` is where typed text goes, if it can.
 
     The null device is the default: an open pipe that nobody writes to hangs ordinary tools. A text
-    is a file: nothing has to be fed, and nothing can block.
+    is a file: nothing has to be fed, and nothing can block. With a channel the server itself is at
+    the other end, and nothing goes through us; ``hangup`` tells when it is not any more.
     """
 
-    def __init__(self, directory: int, spec: Spec) -> None:
+    def __init__(self, directory: int, spec: Spec, channel: int | None = None) -> None:
         kind = spec.fields.get(b"stdin", b"null")
         self.terminal = kind == b"tty"
         self.target: int | None = None
@@ -30,7 +31,10 @@ class Stdin:
         self.pending = b""
         self.ending = False
         self.both: tuple[int, int] | None = None  # a terminal: where it is read, and written
-        if self.terminal:
+        self.hangup: int | None = None
+        if channel is not None:
+            self.end, self.hangup = channel, high(os.dup(channel))
+        elif self.terminal:
             master, self.end = open_terminal(spec.fields[b"size"])
             self.both = high(master), os.dup(self.end)
             self.target = os.dup(self.both[0])

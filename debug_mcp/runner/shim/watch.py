@@ -31,10 +31,13 @@ class Watch:
         self.poll = select.poll()
         self.poll.register(wakeups, select.POLLIN)
         self.poll.register(output.pipe, select.POLLIN)
+        self.hung_up = False
+        if stdin.hangup is not None:
+            self.poll.register(stdin.hangup, select.POLLRDHUP)
         self.typing: dict[int, int] = {}
 
     def run(self) -> str:
-        """Return why it ended: exit, timeout, idle_timeout or cancel."""
+        """Return why it ended: exit, timeout, idle_timeout, cancel or hangup."""
         while True:
             reason = self._due()
             if reason is not None:
@@ -49,6 +52,8 @@ class Watch:
         now = time.monotonic()
         if self.cancelled:
             return "cancel"
+        if self.hung_up:
+            return "hangup"
         if now >= self.deadline:
             return "timeout"
         if self.idle is not None and now >= self.output.last + self.idle:
@@ -71,6 +76,9 @@ class Watch:
             if fd == self.wakeups:
                 self.cancelled |= signal.SIGTERM in os.read(fd, 4096)
                 self.child.reap()
+            elif fd == self.stdin.hangup:
+                self.hung_up = True
+                self.poll.unregister(fd)
             elif not self.output.drain():
                 self.poll.unregister(fd)
 
