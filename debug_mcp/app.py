@@ -19,6 +19,7 @@ from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
+from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.expiry import Expiry
 from debug_mcp.service.exports import ExportService
@@ -49,6 +50,7 @@ from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
+from debug_mcp.store.debug_runs import DebugRuns
 from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
@@ -159,6 +161,7 @@ class _Ground:
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
         self.confinement = Confinement(settings, layout, tasks)
+        self.debug_runs = DebugRuns(database)
         self.choices = Choices(database)
         self.task_rows = Tasks(database)
         self.files = Files(layout.artifacts)
@@ -221,6 +224,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         files=files,
         commands=commands,
         artifacts=artifacts,
+        debugging=_debugging(on, sessions, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
         watching=watching,
@@ -243,6 +247,19 @@ def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> Expo
         on.artifacts,
         on.confinement,
         on.layout,
+    )
+
+
+def _debugging(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> DebugService:
+    return DebugService(
+        on.debug_runs,
+        on.commands,
+        on.repositories,
+        sessions,
+        scheduler,
+        on.confinement,
+        on.settings,
+        on.tasks,
     )
 
 

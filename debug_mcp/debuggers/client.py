@@ -1,5 +1,6 @@
 """A client of the Debug Adapter Protocol: requests, events, and what the adapter asks of us."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -87,7 +88,7 @@ class DapClient:
         self.gone = anyio.Event()
 
     async def serve(self) -> None:
-        """Read what the adapter says, until it says no more; then nobody waits for it any longer."""
+        """Read what the adapter says, until it says no more; then nobody waits for it."""
         messages = Messages()
         try:
             while data := await self._stream.receive():
@@ -104,7 +105,7 @@ class DapClient:
     async def request(
         self, command: str, arguments: Message | None = None, seconds: float = REQUEST_SECONDS
     ) -> Message:
-        """Ask for something; return the body of the answer. It raises what ``Pending.body`` does."""
+        """Ask for something; return the body of the answer, or raise as ``Pending.body`` does."""
         return await (await self.begin(command, arguments)).body(seconds)
 
     async def begin(self, command: str, arguments: Message | None = None) -> Pending:
@@ -155,10 +156,8 @@ class DapClient:
             "success": False,
             "message": "not supported",
         }
-        try:
+        with contextlib.suppress(AdapterGone):  # the reader will see it too
             await self._send(answer)
-        except AdapterGone:
-            pass  # the reader will see it too
 
 
 def _reason(answer: Message, body: Message) -> str:

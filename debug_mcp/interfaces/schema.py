@@ -5,7 +5,12 @@ from typing import Any
 from pydantic import BaseModel
 
 # Names of fields and models repeat what stands beside them; null and false defaults say nothing.
-_NOISE = ("title",)
+# Bounds that matter stand in the descriptions, which every client shows; whoever goes past one is
+# told by the refusal. The REST description has them all.
+_NOISE = {
+    "title", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "minItems",
+    "maxItems", "maxProperties", "pattern",
+}  # fmt: skip
 
 
 def slim_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -26,22 +31,31 @@ def _slim(node: Any, definitions: dict[str, Any]) -> Any:
     node = _without_pattern(_without_null(node))
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[1]
-        return _slim({**definitions[name], **_without(node, "$ref")}, definitions)
+        # Its docstring is for those who read the code.
+        definition = _without(definitions[name], "description")
+        return _slim({**definition, **_without(node, "$ref")}, definitions)
     return {
         key: {name: _slim(member, definitions) for name, member in value.items()}
         if key == "properties"
         else _slim(value, definitions)
         for key, value in node.items()
-        if key not in _NOISE and not (key == "default" and value in (None, False, [], {}))
+        if key not in _NOISE and not (key == "default" and _is_plain(value, node))
     }
+
+
+def _is_plain(default: Any, node: dict[str, Any]) -> bool:
+    """Return whether a default says nothing, or nothing that is not said in words."""
+    return default in (None, False, [], {}, "") or "default" in node.get("description", "")
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:
     """Turn "a string or null" into "a string": absent is how a caller says null."""
-    choices = [choice for choice in node.get("anyOf", ()) if choice != {"type": "null"}]
+    if "anyOf" not in node:
+        return node
+    choices = [choice for choice in node["anyOf"] if choice != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **_without(node, "anyOf")}
-    return node
+    return {**node, "anyOf": choices}
 
 
 def _without_pattern(node: dict[str, Any]) -> dict[str, Any]:

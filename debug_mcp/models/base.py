@@ -74,7 +74,7 @@ IdempotencyKey = Annotated[
     Field(
         min_length=1,
         max_length=200,
-        description="the same key gives the same object again, so a lost call can be repeated",
+        description="repeat a lost call with the same key: it is done once",
     ),
 ]
 

@@ -41,6 +41,7 @@ class CommandKind(StrEnum):
 
     RUN = "run"
     SETUP = "setup"
+    DEBUG = "debug"
 
 
 class Outcome(StrEnum):

@@ -9,6 +9,7 @@ from debug_mcp.operations.commands import (
     command_run,
     command_wait,
 )
+from debug_mcp.operations.debugging import debug_control, debug_inspect, debug_run
 from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
 from debug_mcp.operations.repositories import (
@@ -45,4 +46,7 @@ CORE: tuple[Operation, ...] = (
     artifact_list,
     artifact_read,
     server_info,
+    debug_run,
+    debug_control,
+    debug_inspect,
 )

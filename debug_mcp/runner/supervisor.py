@@ -115,8 +115,8 @@ class Supervisor:
         Args:
             directory: Where it is to be.
             job: What to run.
-            channel: A socket, its number above 4, that becomes its standard input and output, instead of what the job
-                says of them; it is ended when the other end of the socket is closed.
+            channel: A socket, its number above 4, that becomes its standard input and output,
+                instead of what the job says of them; the job is ended when the other end is closed.
 
         Raises:
             ValueError: The job holds a NUL.
@@ -135,7 +135,14 @@ class Supervisor:
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._children[directory] = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-I", "-S", SHIM, str(directory), *(["channel"] if channel is not None else [])],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    SHIM,
+                    str(directory),
+                    *(["channel"] if channel is not None else []),
+                ],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -16,6 +16,7 @@ from debug_mcp.runner.interpreter import make_environment
 from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains
+from debug_mcp.service.launches import AdapterProgram
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.reports import make_folder, reporting
 from debug_mcp.service.scripts import SCRIPT, write_script
@@ -104,13 +105,20 @@ class Confinement:
         path = [Path(folder) for folder in tools.toolchains.path.split(":") if folder]
         return Surroundings(root / "tree", root / "home", (*scripts, *path))
 
-    async def program(self, session: WorkSession, command: Command, directory: Path) -> Confined:
+    async def program(
+        self,
+        session: WorkSession,
+        command: Command,
+        directory: Path,
+        adapter: AdapterProgram | None = None,
+    ) -> Confined:
         """Return what to start so that a command runs in its session.
 
         Args:
             session: The session.
             command: The command.
             directory: Where the command's files are kept; its test results too.
+            adapter: The debugger that is started in the program's place, and starts it.
 
         Raises:
             ToolFailed: The session's network cannot be made.
@@ -121,28 +129,15 @@ class Confinement:
         folders = self.folders(session)
         await self._furnish(session, tools)
         request = command.request
-        inherited = user_environment() if request.network else {}
-        passed, certificates = network_environment(inherited, self._settings.pass_variables)
-        environment = command_environment(
-            home=sandbox.home(folders),
-            temporary=sandbox.temporary(folders),
-            path=tools.toolchains.path,
-            scripts=sandbox.scripts(tools.scripts),
-            session_id=session.id,
-            command_id=command.id,
-            extra={
-                **tools.toolchains.variables,
-                **passed,
-                **(TERMINAL if request.tty else {}),
-                **request.env,
-            },
-        )
+        environment, certificates = self._environment(session, command, sandbox, tools)
         binds: tuple[Bind, ...] = ()
         if request.report:
             binds = reports, plugin = make_folder(directory)
             seen = sandbox.seen(reports), sandbox.seen(plugin), sandbox.workspace(folders)
             environment = reporting(*seen, environment)
         asked = request.command
+        if adapter is not None:
+            asked, binds = list(adapter.arguments), (*binds, *adapter.binds)
         if isinstance(asked, str):
             script = write_script(directory, asked)
             binds = binds if script is None else (*binds, script)
@@ -160,6 +155,30 @@ class Confinement:
             binds=binds,
             terminal=request.tty,
         )
+
+    def _environment(
+        self, session: WorkSession, command: Command, sandbox: Sandbox, tools: Tools
+    ) -> tuple[dict[str, str], tuple[Path, ...]]:
+        """Return the variables of a command, and what it must be able to read for them."""
+        folders = self.folders(session)
+        request = command.request
+        inherited = user_environment() if request.network else {}
+        passed, certificates = network_environment(inherited, self._settings.pass_variables)
+        environment = command_environment(
+            home=sandbox.home(folders),
+            temporary=sandbox.temporary(folders),
+            path=tools.toolchains.path,
+            scripts=sandbox.scripts(tools.scripts),
+            session_id=session.id,
+            command_id=command.id,
+            extra={
+                **tools.toolchains.variables,
+                **passed,
+                **(TERMINAL if request.tty else {}),
+                **request.env,
+            },
+        )
+        return environment, certificates
 
     async def _furnish(self, session: WorkSession, tools: Tools) -> None:
         """Give a session's home what it has from its first command on."""

@@ -7,6 +7,7 @@ it back here after a restart.
 
 import contextlib
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from anyio.abc import TaskGroup
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.base import now
-from debug_mcp.models.commands import Command, CommandState, Outcome
+from debug_mcp.models.commands import Command, CommandKind, CommandState, Outcome
 from debug_mcp.runner.output import read
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keyboard import stdin_of
+from debug_mcp.service.launches import Launch, Launches
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
@@ -37,6 +39,8 @@ _OUTCOMES = {
     "spawn_failed": Outcome.SPAWN_FAILED,
 }
 _MESSAGE_BYTES = 500
+_UNDRIVEN = "the server that drove its debugger has ended, and nobody else can; debug_run again"
+_BROKEN = "its debugger ended by itself, and nobody saw what became of the program"
 _DAMAGED = "its row in the ledger is damaged: what was asked cannot be read, and nothing ran"
 
 _log = logging.getLogger(__name__)
@@ -63,10 +67,11 @@ class Scheduler:
         self._collecting = collecting
         self._settings = settings
         self._layout = layout
-        self._instance = instance
+        self.instance = instance
         self._wakeups = wakeups
         self._tasks = tasks
         self._supervisor = Supervisor()
+        self.launches = Launches()
         self._wake = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}
         self._collected: list[Callable[[], None]] = []
@@ -85,9 +90,7 @@ class Scheduler:
         while True:
             wake = self._wake
             try:
-                command = await self._commands.claim(
-                    self._instance, self._settings.running_commands
-                )
+                command = await self._commands.claim(self.instance, self._settings.running_commands)
             except Exception:  # noqa: BLE001  # disk full, ledger busy: it goes on when that is over
                 _log.warning("the queue cannot be read", exc_info=True)
                 command = None
@@ -174,6 +177,7 @@ class Scheduler:
             except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on
                 _log.warning("command %s cannot be followed", command.id, exc_info=True)
                 await anyio.sleep(LOOK_SECONDS)
+        self.launches.forget(command.id)
         for ring in self._collected if end.collected else ():
             ring()
         self._ended(command.id)
@@ -185,17 +189,23 @@ class Scheduler:
             return None
         if command.damaged:
             return End(Outcome.LOST, now(), elapsed_seconds=0, message=_DAMAGED)
+        launch = self.launches.get(command.id)
+        if command.kind is CommandKind.DEBUG and launch is None:
+            return End(Outcome.LOST, now(), elapsed_seconds=0, message=_UNDRIVEN)
         try:
-            job = await self._job(command)
+            job = await self._job(command, launch)
             if (await self._commands.get(command.id)).cancel_requested:
                 return End(Outcome.CANCELLED, now(), elapsed_seconds=0)
-            self._supervisor.start(directory, job)
+            self._supervisor.start(directory, job, None if launch is None else launch.descriptor)
         except DebugMcpError as error:
             message = error.message
         except Exception as error:  # noqa: BLE001  # one command's fault must not end the queue
             message = f"the server failed: {type(error).__name__}: {error}"
         else:
             return None
+        finally:
+            if launch is not None:  # whoever waits at our end of it must hear that nobody comes
+                os.close(launch.descriptor)
         return End(Outcome.SPAWN_FAILED, now(), elapsed_seconds=0, message=message)
 
     async def _follow(self, command: Command) -> End:
@@ -210,15 +220,17 @@ class Scheduler:
             seen = await self._supervisor.wait(directory)
         except (KeyError, ValueError):
             seen = None  # there is an `exit`, and nobody can tell what it says
-        end = _end(command, seen)
+        end = _end(command, seen, self.launches.get(command.id))
         if end.outcome is Outcome.SPAWN_FAILED and not end.message:
             said = read(directory / "output", 0, _MESSAGE_BYTES).text
             end = replace(end, message=said.strip() or None)
         return end
 
-    async def _job(self, command: Command) -> Job:
+    async def _job(self, command: Command, launch: Launch | None) -> Job:
         session = await self._sessions.get(command.session_id)
-        program = await self._confinement.program(session, command, self.directory(command))
+        adapter = None if launch is None else launch.adapter
+        directory = self.directory(command)
+        program = await self._confinement.program(session, command, directory, adapter)
         request = command.request
         return Job(
             program,
@@ -239,7 +251,7 @@ class Scheduler:
             bell.set()
 
 
-def _end(command: Command, seen: Exit | None) -> End:
+def _end(command: Command, seen: Exit | None, launch: Launch | None) -> End:
     """Translate what the shim saw into what the ledger says."""
     if seen is None:
         began = command.started_at or command.accepted_at
@@ -253,6 +265,13 @@ def _end(command: Command, seen: Exit | None) -> End:
         outcome = Outcome.SUCCEEDED if exit_code == 0 else Outcome.FAILED
         if seen.output_dropped:
             outcome = Outcome.OUTPUT_LIMIT
+    message = seen.message or ("the disk is full" if seen.disk_full else None)
+    if command.kind is CommandKind.DEBUG and seen.reason in ("exit", "hangup"):
+        # What the shim saw is the end of the debugger, not of the program.
+        outcome = launch.outcome if launch is not None else None
+        exit_code = None if launch is None or outcome is None else launch.exit_code
+        if outcome is None:
+            message = _UNDRIVEN if launch is None else _BROKEN
     return End(
         outcome=outcome or Outcome.LOST,
         ended_at=seen.ended_at,
@@ -263,5 +282,5 @@ def _end(command: Command, seen: Exit | None) -> End:
         stragglers=seen.stragglers,
         output_bytes=seen.output_bytes,
         output_dropped=seen.output_dropped,
-        message=seen.message or ("the disk is full" if seen.disk_full else None),
+        message=message,
     )

@@ -6,6 +6,7 @@ from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
+from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.files import FileService
 from debug_mcp.service.handovers import HandoverService
@@ -33,6 +34,7 @@ class Services:
     files: FileService
     commands: CommandService
     artifacts: ArtifactService
+    debugging: DebugService
     server: ServerService
     tokens: TokenService
     watching: Watching

@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import aiosqlite
-from pydantic import ValidationError
 
 from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.models.base import Owner
-from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState, Outcome
+from debug_mcp.models.commands import Command, CommandState, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.artifacts import link
-from debug_mcp.store.database import RETRY_SECONDS, Database, Row
+from debug_mcp.store.command_rows import command_of
+from debug_mcp.store.database import RETRY_SECONDS, Database
 from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
 from debug_mcp.store.rows import (
     OWN,
@@ -23,7 +23,6 @@ from debug_mcp.store.rows import (
     insert,
     moment,
     to_micros,
-    to_moment,
 )
 
 # The next of each session that has nothing going on, and whatever runs beside its queue; but its
@@ -84,7 +83,6 @@ _RECENT = f"SELECT id FROM commands WHERE {OWN} ORDER BY accepted_at DESC LIMIT 
 
 
 _FOR_EVER = 2**63 - 1
-_UNREADABLE = "(cannot be read)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +124,20 @@ class Commands:
         self._database = database
 
     async def accept(
-        self, command: Command, request: Request | None, queue_limit: int
+        self, command: Command, request: Request | None, limit: int
     ) -> tuple[Command, bool]:
         """Queue a command under a fresh id; return it, and whether it is new.
 
+        One in state ``starting`` passes the queue by: its own server starts it at once.
+
+        Args:
+            command: It; its id is not looked at.
+            request: Its key, if its caller gave one.
+            limit: How many may be queued in its session; for one that passes the queue by, how
+                many commands may have begun in all.
+
         Raises:
-            Busy: The session's queue is full.
+            Busy: The session's queue is full, or all places are taken.
             Conflict: The session is not ready any more, or the idempotency key was used with other
                 arguments.
         """
@@ -142,8 +148,8 @@ class Commands:
                 rows = await connection.execute_fetchall(
                     "SELECT * FROM commands WHERE id = ?", (known,)
                 )
-                return _command(next(iter(rows))), False
-            newest = await _admit(connection, command.session_id, queue_limit)
+                return command_of(next(iter(rows))), False
+            newest = await _admit(connection, command, limit)
             stored = replace(
                 command,
                 id=await fresh_id(connection, "commands", "c"),
@@ -159,6 +165,7 @@ class Commands:
                     "principal": stored.principal,
                     "state": stored.state,
                     "request": stored.request.model_dump_json(),
+                    "instance": stored.instance,
                     "parallel": stored.request.parallel,
                     "kind": stored.kind,
                     "accepted_at": to_micros(stored.accepted_at),
@@ -197,7 +204,7 @@ class Commands:
             taken = await connection.execute_fetchall(
                 "SELECT * FROM commands WHERE id = ?", (command_id,)
             )
-            return _command(next(iter(taken)))
+            return command_of(next(iter(taken)))
 
         # Looked up first: an idle server must not open a transaction at each of its looks.
         if await self._database.read_one(_NEXT, (running_limit,)) is None:
@@ -275,12 +282,12 @@ class Commands:
     async def owned(self, command_id: str, owner: Owner) -> Command | None:
         """Return the owner's command of this id, or None."""
         row = await self._database.read_one(_OWNED, {"id": command_id, **owner.parameters})
-        return None if row is None else _command(row)
+        return None if row is None else command_of(row)
 
     async def get(self, command_id: str) -> Command:
         """Return a command that is known to exist."""
         rows = await self._database.read("SELECT * FROM commands WHERE id = ?", (command_id,))
-        return _command(rows[0])
+        return command_of(rows[0])
 
     async def page(
         self, owner: Owner, wanted: Wanted, after: Command | None, limit: int
@@ -298,7 +305,7 @@ class Commands:
                 "limit": limit,
             },
         )
-        return [_command(row) for row in rows]
+        return [command_of(row) for row in rows]
 
     async def ahead(self, command: Command) -> list[str]:
         """Return the ids for which a queued command of a session's queue waits, in their order."""
@@ -311,7 +318,7 @@ class Commands:
     async def setup_of(self, session_id: str) -> Command | None:
         """Return what prepares or prepared a session, or None."""
         row = await self._database.read_one(_SETUP, (session_id,))
-        return None if row is None else _command(row)
+        return None if row is None else command_of(row)
 
     async def recent_ids(self, owner: Owner) -> list[str]:
         """Return the ids of the owner's newest commands, at most 20."""
@@ -328,11 +335,11 @@ class Commands:
 
     async def unfinished(self, session_id: str) -> list[Command]:
         """Return the commands of a session that have not ended, in their order."""
-        return [_command(row) for row in await self._database.read(_UNFINISHED, (session_id,))]
+        return [command_of(row) for row in await self._database.read(_UNFINISHED, (session_id,))]
 
     async def begun(self) -> list[Command]:
         """Return every command that some server has begun and nobody has ended."""
-        return [_command(row) for row in await self._database.read(_BEGUN)]
+        return [command_of(row) for row in await self._database.read(_BEGUN)]
 
     async def count_unfinished(self) -> tuple[int, int]:
         """Return how many are queued, and how many are starting or running."""
@@ -340,20 +347,28 @@ class Commands:
         return row["waiting"], row["begun"]
 
 
-async def _admit(connection: aiosqlite.Connection, session_id: str, limit: int) -> datetime:
-    """Return when the newest unfinished command was accepted, if there is room for another.
+async def _admit(connection: aiosqlite.Connection, command: Command, limit: int) -> datetime:
+    """Return when the session's newest unfinished command was accepted, if there is room.
 
     Raises:
-        Busy: The session's queue is full.
+        Busy: The session's queue is full, or all places are taken.
         Conflict: The session is not ready: it began to close after its caller had looked.
     """
+    session_id = command.session_id
     [session] = await connection.execute_fetchall(
         "SELECT state FROM sessions WHERE id = ?", (session_id,)
     )
     if session["state"] != SessionState.READY:
         raise Conflict(f"session {session_id} is {session['state']}", field="session_id")
     [queue] = await connection.execute_fetchall(_QUEUE, (session_id,))
-    if queue["waiting"] >= limit:
+    if command.state is not CommandState.QUEUED:
+        [counts] = await connection.execute_fetchall(_COUNTS)
+        if counts["begun"] >= limit:
+            raise Busy(
+                f"{counts['begun']} commands are running; the limit is {limit}",
+                retry_after_seconds=RETRY_SECONDS,
+            )
+    elif queue["waiting"] >= limit:
         raise Busy(
             f"{queue['waiting']} commands are queued in this session; the limit is {limit}",
             retry_after_seconds=RETRY_SECONDS,
@@ -363,36 +378,3 @@ async def _admit(connection: aiosqlite.Connection, session_id: str, limit: int) 
             },
         )
     return moment(queue["newest"] or 0)
-
-
-def _command(row: Row) -> Command:
-    try:
-        request = CommandRun.model_validate_json(row["request"])
-        damaged = False
-    except ValidationError:  # one row that nobody can read must not stop the queue
-        request = CommandRun(session_id=row["session_id"], command=_UNREADABLE)
-        damaged = True
-    return Command(
-        id=row["id"],
-        session_id=row["session_id"],
-        principal=row["principal"],
-        state=CommandState(row["state"]),
-        request=request,
-        accepted_at=moment(row["accepted_at"]),
-        kind=CommandKind(row["kind"]),
-        instance=row["instance"],
-        cancel_requested=bool(row["cancel_requested"]),
-        started_at=to_moment(row["started_at"]),
-        ended_at=to_moment(row["ended_at"]),
-        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
-        exit_code=row["exit_code"],
-        elapsed_seconds=row["elapsed_seconds"],
-        cpu_seconds=row["cpu_seconds"],
-        memory_bytes=row["memory_bytes"],
-        stragglers=row["stragglers"],
-        output_bytes=row["output_bytes"],
-        output_dropped=row["output_dropped"],
-        message=row["message"],
-        collected=row["collected"],
-        damaged=damaged,
-    )

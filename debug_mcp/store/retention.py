@@ -30,6 +30,7 @@ SELECT (SELECT coalesce(sum(output_bytes), 0) FROM commands WHERE state = 'finis
 _OF_COMMAND = (
     "DELETE FROM command_artifacts WHERE command_id = ?",
     "DELETE FROM tasks WHERE command_id = ?",
+    "DELETE FROM debug_runs WHERE command_id = ?",
     "DELETE FROM idempotency_keys WHERE object_id = ?",
     "DELETE FROM commands WHERE id = ? AND state = 'finished'",
 )

@@ -31,6 +31,9 @@ VALID: dict[str, dict[str, Any]] = {
     "artifact_list": {"session_id": "s_1"},
     "artifact_read": {"artifact_id": "a_1"},
     "server_info": {},
+    "debug_run": {"session_id": "s_1"},
+    "debug_control": {"debug_id": "d_1", "action": "pause"},
+    "debug_inspect": {"debug_id": "d_1"},
 }
 
 

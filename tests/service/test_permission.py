@@ -38,7 +38,7 @@ async def ids(services: Services, upstream: Upstream) -> dict[str, str]:
 def arguments_of(operation: Operation, ids: dict[str, str]) -> dict[str, Any]:
     fields = operation.arguments.model_fields
     given = {name: value for name, value in ids.items() if name in fields}
-    required = {"command": "true", "name": "calculator"}
+    required = {"command": "true", "name": "calculator", "debug_id": "d_1", "action": "pause"}
     needed = {name for name, field in fields.items() if field.is_required()}
     edit = {"edits": [{"path": "new", "content": "x"}]} if operation.name == "file_edit" else {}
     return {**given, **{name: required[name] for name in required.keys() & needed}, **edit}

@@ -28,7 +28,7 @@ CREATE TABLE commands (
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
     -- What prepares a session is its first command, and there is one at most.
-    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup', 'debug')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -62,6 +62,15 @@ CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     principal TEXT NOT NULL,
     command_id TEXT NOT NULL REFERENCES commands (id),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE debug_runs (
+    id TEXT PRIMARY KEY,
+    command_id TEXT NOT NULL UNIQUE REFERENCES commands (id),
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    principal TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE idempotency_keys (
@@ -139,5 +148,6 @@ CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
+CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
 COMMIT;

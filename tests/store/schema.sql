@@ -24,7 +24,7 @@ CREATE TABLE commands (
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
     -- What prepares a session is its first command, and there is one at most.
-    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup', 'debug')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -50,6 +50,15 @@ CREATE TABLE commands (
     CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
     CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;
+CREATE TABLE debug_runs (
+    id TEXT PRIMARY KEY,
+    command_id TEXT NOT NULL UNIQUE REFERENCES commands (id),
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    principal TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
     operation TEXT NOT NULL,
@@ -123,6 +132,7 @@ CREATE INDEX commands_by_session_start ON commands (principal, session_id, start
 CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
+CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
     WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');

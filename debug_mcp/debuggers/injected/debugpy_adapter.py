@@ -7,19 +7,24 @@ the first, which it does after 40 ms. Asking for quick confirmations ends that w
 takes 2 ms instead of 44 (https://github.com/microsoft/debugpy/issues/2054).
 
 And where the adapter speaks over its standard output, it gives the program the null device. The
-program's output is to go where any command's goes: to the standard error that we have here.
+program's output is to go where any command's goes: to the standard error that we have here. The
+adapter's own complaints would stand among it, so once it is there it has nowhere to complain to.
+
+It runs on the Python of the project, which may be old.
 """
 
+import os
 import runpy
 import socket
 import subprocess
 import sys
+from typing import Any
 
 QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 _readinto = socket.SocketIO.readinto
 
 
-def readinto(self, buffer):
+def readinto(self: Any, buffer: Any) -> "int | None":
     """Read, and ask for a quick confirmation of the next: the kernel forgets it each time."""
     count = _readinto(self, buffer)
     try:
@@ -29,26 +34,32 @@ def readinto(self, buffer):
     return count
 
 
-class Popen(subprocess.Popen):
-    """Starts the program with its output where ours is not spoken."""
+class Processes:
+    """What the module that starts the program knows as ``subprocess``."""
 
-    def __init__(self, *args, **keywords):
-        super().__init__(*args, **dict(keywords, stdout=sys.__stderr__, stderr=sys.__stderr__))
+    def __init__(self, output: int) -> None:
+        self._output = output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, *args: Any, **keywords: Any) -> "subprocess.Popen[bytes]":
+        """Start the program with its output where a command's goes."""
+        return subprocess.Popen(*args, **dict(keywords, stdout=self._output, stderr=self._output))
+
+
+def prepare(folder: str) -> None:
+    """Mend the adapter of the debugpy in a folder."""
+    sys.path.insert(0, folder)
+    from debugpy.adapter import launchers  # noqa: PLC0415  # only now it can be found
+
+    setattr(launchers, "subprocess", Processes(os.dup(2)))  # noqa: B010
+    if QUICK_ACK is not None:
+        setattr(socket.SocketIO, "readinto", readinto)  # noqa: B010
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[1])
-    if QUICK_ACK is not None:
-        socket.SocketIO.readinto = readinto
-    from debugpy.adapter import launchers
-
-    class Processes:
-        """What the launcher's module knows as ``subprocess``."""
-
-        def __getattr__(self, name):
-            return getattr(subprocess, name)
-
-    launchers.subprocess = Processes()
-    launchers.subprocess.Popen = Popen
+    prepare(sys.argv[1])
     sys.argv = ["debugpy.adapter"]
     runpy.run_module("debugpy.adapter", run_name="__main__", alter_sys=True)

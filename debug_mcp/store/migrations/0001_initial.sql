@@ -58,7 +58,7 @@ CREATE TABLE commands (
     -- It runs beside its session's queue: it waits for none of it, and none of it for this.
     parallel INTEGER NOT NULL DEFAULT 0 CHECK (parallel IN (0, 1)),
     -- What prepares a session is its first command, and there is one at most.
-    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup')),
+    kind TEXT NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'setup', 'debug')),
     accepted_at INTEGER NOT NULL,
     instance TEXT,
     cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
@@ -124,6 +124,20 @@ CREATE TABLE tasks (
     command_id TEXT NOT NULL REFERENCES commands (id),
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- A program under a debugger: its command speaks with the server that started it, and no other.
+-- `view` is the last that was shown of it.
+CREATE TABLE debug_runs (
+    id TEXT PRIMARY KEY,
+    command_id TEXT NOT NULL UNIQUE REFERENCES commands (id),
+    session_id TEXT NOT NULL REFERENCES sessions (id),
+    principal TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 
 -- One row for each key that a caller gave: the same key means the same object again.
 CREATE TABLE idempotency_keys (

@@ -1,0 +1,124 @@
+"""The debuggers that are known: how each is started, and what it must be told.
+
+One handshake drives them all (``debugger.Debugger.start``); what differs stands here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from debug_mcp.debuggers.debugger import Start
+from debug_mcp.debuggers.invocation import NativeProgram, PythonProgram
+from debug_mcp.debuggers.wire import Message
+
+FAILURE, ENTRY, NONE, RAISED = "failure", "entry", "none", "raised:"
+STOP_ON = f"{FAILURE}, {ENTRY}, {NONE}, or {RAISED} and the name of an exception"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A debugger.
+
+    Attributes:
+        name: As it is known.
+        programs: What its adapter may be called, best first; none for one that is a package.
+        remedy: How to get it.
+        python: It runs Python programs: functions and expressions are Python's.
+        context: In which an expression may be a statement too.
+        logs: It has breakpoints that record by themselves.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    remedy: str
+    python: bool
+    context: str
+    logs: bool = True
+
+
+DEBUGPY = Adapter(
+    "debugpy",
+    (),
+    "pip install debugpy beside debug-mcp",
+    python=True,
+    context="repl",
+)
+LLDB = Adapter(
+    "lldb-dap",
+    ("lldb-dap-22", "lldb-dap-21", "lldb-dap-20", "lldb-dap"),
+    "apt install lldb-22, or another package with lldb-dap 20 or later",
+    python=False,
+    context="watch",
+)
+ADAPTERS = (DEBUGPY, LLDB)
+
+
+def check_stop_on(stop_on: str) -> bool:
+    """Return whether ``stop_on`` is one that is known."""
+    named = stop_on.startswith(RAISED) and stop_on.removeprefix(RAISED).strip() != ""
+    return stop_on in (FAILURE, ENTRY, NONE) or named
+
+
+def python_start(
+    program: PythonProgram, cwd: str, env: dict[str, str], stop_on: str, *, plugin: bool
+) -> Start:
+    """Return how to start a Python program under debugpy.
+
+    Args:
+        program: It.
+        cwd: Where, as the program sees it.
+        env: Further variables.
+        stop_on: When to stop it besides breakpoints.
+        plugin: A plugin of pytest stops it at failures, so nothing else must.
+    """
+    what: Message = {}
+    if program.module is not None:
+        what["module"] = program.module
+    elif program.code is not None:
+        what["code"] = program.code
+    else:
+        what["program"] = program.program
+    arguments = {
+        **what,
+        "args": list(program.arguments),
+        "python": [*program.interpreter, "-Xfrozen_modules=off"],
+        "cwd": cwd,
+        "env": env,
+        "console": "internalConsole",
+        "redirectOutput": False,  # it goes where the output of any command goes
+        "justMyCode": True,
+        "stopOnEntry": stop_on == ENTRY,
+        # A child would wait for a second connection, which nobody makes.
+        "subProcess": False,
+        "showReturnValue": True,
+    }
+    return Start("debugpy", arguments, filters=_python_filters(stop_on, plugin=plugin))
+
+
+def _python_filters(stop_on: str, *, plugin: bool) -> Message:
+    if stop_on.startswith(RAISED):
+        name = stop_on.removeprefix(RAISED).strip()
+        option = {
+            "path": [{"names": ["Python Exceptions"]}, {"names": [name]}],
+            "breakMode": "always",
+        }
+        return {"filters": [], "exceptionOptions": [option]}
+    return {"filters": ["uncaught"] if stop_on == FAILURE and not plugin else []}
+
+
+def native_start(program: NativeProgram, cwd: str, env: dict[str, str], stop_on: str) -> Start:
+    """Return how to start a program of machine code under lldb-dap; it stops at each crash."""
+    arguments: Message = {
+        "program": program.program,
+        "args": list(program.arguments),
+        "cwd": cwd,
+        "env": env,
+        "stopOnEntry": stop_on == ENTRY,
+        "disableASLR": False,  # a sandbox may forbid it
+    }
+    filters = ["cpp_throw"] if stop_on.startswith(RAISED) else []
+    return Start("lldb-dap", arguments, filters={"filters": filters})
+
+
+def found(adapter: Adapter, names: Sequence[str]) -> str | None:
+    """Return which of an adapter's programs is among some names, the best first."""
+    return next((name for name in adapter.programs if name in names), None)
