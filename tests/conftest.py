@@ -5,6 +5,7 @@ with the reason; where CI=true they are not, so that nothing is skipped there.
 """
 
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,12 +14,14 @@ import pytest
 
 from debug_mcp.app import open_services
 from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.debuggers.adapters import LLDB
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.sandbox import choose_boundary
 from debug_mcp.service.services import Services
 from tests.sshserver import MISSING
 from tests.upstream import CALCULATOR, Upstream
 
+NO_LLDB = f"no lldb-dap or no C compiler here: {LLDB.remedy}, and gcc"
 GIT_IDENTITY = "[user]\n\tname = Ada Example\n\temail = ada@example.org\n"
 
 
@@ -27,7 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     boundary = choose_boundary(IsolationPolicy.AUTO)
     sandboxed = boundary.isolation is Isolation.BWRAP
-    why = {"bwrap": None if sandboxed else f"no sandbox here: {boundary.why}", "sshd": MISSING}
+    why = {
+        "bwrap": None if sandboxed else f"no sandbox here: {boundary.why}",
+        "sshd": MISSING,
+        "lldb": None if any(map(shutil.which, LLDB.programs)) and shutil.which("cc") else NO_LLDB,
+    }
     for item in items:
         for mark, reason in why.items():
             if reason is not None and item.get_closest_marker(mark):

@@ -1,5 +1,6 @@
 """One debug run while this server drives it: from its start to its end."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class LiveRun:
         self.failure: str | None = None
         self._launch = launch
         self._declared = len(plan.points)
+        self.began = time.time()
         self._used = anyio.current_time()
         self._patience = anyio.CancelScope()
         self.over = anyio.Event()

@@ -224,6 +224,20 @@ def lines_of(tree: Path, path: str) -> list[str] | None:
     return None if content is None else content.decode("utf-8", "replace").splitlines()
 
 
+def was_changed(tree: Path, path: str, since: float) -> bool:
+    """Return whether a file of a tree was written after a time in seconds since 1970.
+
+    It reads: call it in a thread.
+    """
+    with contextlib.suppress(OSError, Refused, Unavailable), opened_root(tree) as opened:
+        fd = open_beneath(opened, path)
+        try:
+            return os.fstat(fd).st_mtime > since
+        finally:
+            os.close(fd)
+    return False
+
+
 def points_of(
     asked: Sequence[Breakpoint], tree: Path, first: int = 0, *, python: bool
 ) -> tuple[Point, ...]:

@@ -20,6 +20,7 @@ from debug_mcp.models.results import ResultsView
 from debug_mcp.runner import output
 from debug_mcp.service.command_output import output_view
 from debug_mcp.service.debug_live import FAILURES, LiveRun
+from debug_mcp.service.debug_programs import was_changed
 from debug_mcp.service.debug_sights import (
     STATES,
     breakpoint_views,
@@ -116,8 +117,18 @@ async def _stopped(run: LiveRun, seen: Seen) -> DebugView:
         total_hits=run.trace.total or None,
         # Of pytest's own there is nothing that is not said better here.
         output=None if failed else await _output(run),
+        hint=await _edited(run, frame),
         next=_step_there(run, frame) if failed else None,
     )
+
+
+async def _edited(run: LiveRun, frame: Frame | None) -> str | None:
+    """Say that the source that is shown is not what runs."""
+    if frame is None or not frame.own:
+        return None
+    changed = await anyio.to_thread.run_sync(was_changed, run.tree, frame.path, run.began)
+    why = f"{frame.path} has changed since the program started: its lines may not be what runs"
+    return f"{why}; restart runs the new ones" if changed else None
 
 
 def _common(run: LiveRun) -> dict[str, str]:
