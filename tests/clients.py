@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, TextContent
 from debug_mcp.app import open_services
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.config import Settings
-from debug_mcp.interfaces.rest import rest_routes
+from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.tokens import TokenCreate
 from debug_mcp.operations.catalogue import CORE
@@ -153,7 +153,7 @@ async def serving(
             services.tokens,
             settings,
             listening,
-            routes=rest_routes(CORE, services, calling_principal),
+            routes=http_routes(CORE, services, calling_principal),
             on_ending=mcp.subscriptions.close,
         )
         async with anyio.create_task_group() as tasks:

@@ -10,7 +10,7 @@ from debug_mcp.auth.principal import LOCAL
 from debug_mcp.cli.opening import opened
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.errors import Unavailable
-from debug_mcp.interfaces.rest import rest_routes
+from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.server import ServerInfo
 from debug_mcp.operations.catalogue import CORE
@@ -41,7 +41,7 @@ async def run_http(settings: Settings) -> None:
                 services.tokens,
                 settings,
                 listening,
-                routes=rest_routes(CORE, services, calling_principal),
+                routes=http_routes(CORE, services, calling_principal),
                 on_ending=mcp.subscriptions.close,
             )
             async with anyio.create_task_group() as tasks:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from debug_mcp.auth.principal import Principal
 from debug_mcp.errors import Busy, Unauthenticated, Unavailable
+from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
 from debug_mcp.service.tokens import Held, TokenService
 from debug_mcp.transport.limits import AtOnce, Buckets, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
@@ -26,6 +27,7 @@ SERVICE_RESTART = 1012
 # else of the opening of a WebSocket.
 SUBPROTOCOL = "bearer"
 
+_PUBLIC = ("/healthz", OPENAPI_PATH, DOCS_PATH)
 _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"
 
 # Set for the task that serves a request, and so for all that it calls; there is no default.
@@ -141,12 +143,12 @@ def _secret(scope: Scope) -> str | None:
 
 
 def is_public(path: str) -> bool:
-    """Return whether a path needs no token: nothing behind it tells anything.
+    """Return whether a path needs no token: nothing behind it tells anything of this server.
 
     Below ``/.well-known`` is where clients look for an authorization server; 404 says that there is
     none, where 401 would have them ask on.
     """
-    return path == "/healthz" or path.startswith("/.well-known/")
+    return path in _PUBLIC or path.startswith("/.well-known/")
 
 
 async def _cut_short(request: OpenRequest, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,28 @@
+"""Everything that is served over HTTP besides MCP."""
+
+from collections.abc import Callable, Sequence
+
+from starlette.routing import BaseRoute
+
+from debug_mcp.auth.principal import Principal
+from debug_mcp.interfaces.documentation import documentation_routes
+from debug_mcp.interfaces.openapi import openapi
+from debug_mcp.interfaces.rest import rest_routes
+from debug_mcp.operations.registry import Operation
+from debug_mcp.service.services import Services
+
+
+def http_routes(
+    operations: Sequence[Operation], services: Services, principal_of: Callable[[], Principal]
+) -> list[BaseRoute]:
+    """Return all routes.
+
+    Args:
+        operations: What is served.
+        services: What there is to call.
+        principal_of: Says who makes the present request.
+    """
+    return [
+        *rest_routes(operations, services, principal_of),
+        *documentation_routes(lambda: openapi(operations)),
+    ]
