@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.config import IsolationPolicy, Settings, config_file, user_environment
+from debug_mcp.debuggers.adapters import ADAPTERS, installed
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import capture
@@ -28,7 +29,6 @@ _TOOLS = (
     "python3", "pip", "uv", "node", "npm", "go", "cargo", "rustc", "java", "make", "gcc", "clang",
     "cmake",
 )  # fmt: skip
-_DEBUGGERS = ("lldb-dap", "gdb", "dlv", "node")
 
 
 class State(StrEnum):
@@ -194,18 +194,13 @@ def _check_tools(settings: Settings) -> Check:
 
 def _check_debuggers() -> list[Check]:
     path = user_environment().get("PATH", "")
-    there = importlib.util.find_spec("debugpy") is not None
-    checks = [
-        Check("debugpy", State.OK, "for Python")
-        if there
-        else Check("debugpy", State.MISSING, "not installed", "pip install 'debug-mcp[debug]'")
-    ]
-    for name in _DEBUGGERS:
-        program = shutil.which(name, path=path)
+    checks = []
+    for adapter in ADAPTERS:
+        found = installed(adapter, path)
         checks.append(
-            Check(name, State.OK, program)
-            if program
-            else Check(name, State.MISSING, "not on PATH", "install it to debug with it")
+            Check(adapter.name, State.OK, f"for {adapter.languages} ({found})")
+            if found
+            else Check(adapter.name, State.MISSING, f"for {adapter.languages}", adapter.remedy)
         )
     return checks
 

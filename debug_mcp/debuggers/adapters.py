@@ -3,8 +3,11 @@
 One handshake drives them all (``debugger.Debugger.start``); what differs stands here.
 """
 
-from collections.abc import Sequence
+import importlib.util
+import shutil
+from collections.abc import Container
 from dataclasses import dataclass
+from pathlib import Path
 
 from debug_mcp.debuggers.debugger import Start
 from debug_mcp.debuggers.invocation import NativeProgram, PythonProgram
@@ -20,31 +23,37 @@ class Adapter:
 
     Attributes:
         name: As it is known.
-        programs: What its adapter may be called, best first; none for one that is a package.
+        languages: What it debugs, in words.
+        programs: What its adapter may be called, best first.
+        package: The Python package that it is, where it is one of the server's own.
         remedy: How to get it.
         python: It runs Python programs: functions and expressions are Python's.
         context: In which an expression may be a statement too.
-        logs: It has breakpoints that record by themselves.
     """
 
     name: str
+    languages: str
     programs: tuple[str, ...]
+    package: str | None
     remedy: str
     python: bool
     context: str
-    logs: bool = True
 
 
 DEBUGPY = Adapter(
     "debugpy",
+    "Python",
     (),
+    "debugpy",
     "pip install debugpy beside debug-mcp",
     python=True,
     context="repl",
 )
 LLDB = Adapter(
     "lldb-dap",
+    "machine code: C, C++, Rust",
     ("lldb-dap-22", "lldb-dap-21", "lldb-dap-20", "lldb-dap"),
+    None,
     "apt install lldb-22, or another package with lldb-dap 20 or later",
     python=False,
     context="watch",
@@ -119,6 +128,21 @@ def native_start(program: NativeProgram, cwd: str, env: dict[str, str], stop_on:
     return Start("lldb-dap", arguments, filters={"filters": filters})
 
 
-def found(adapter: Adapter, names: Sequence[str]) -> str | None:
+def found(adapter: Adapter, names: Container[str]) -> str | None:
     """Return which of an adapter's programs is among some names, the best first."""
     return next((name for name in adapter.programs if name in names), None)
+
+
+def package_of(adapter: Adapter) -> Path | None:
+    """Return the folder of the package that an adapter is; None where there is none."""
+    spec = None if adapter.package is None else importlib.util.find_spec(adapter.package)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def installed(adapter: Adapter, path: str) -> str | None:
+    """Return where an adapter is, by its package or on a PATH; None where it is not."""
+    package = package_of(adapter)
+    if package is not None:
+        return str(package)
+    there = (shutil.which(name, path=path) for name in adapter.programs)
+    return next((program for program in there if program), None)

@@ -22,7 +22,7 @@ def clip(text: str, limit: int = VALUE_CHARACTERS) -> str:
 def is_plain(variable: Message) -> bool:
     """Return whether a variable is one that the program's author would name."""
     name = str(variable.get("name", ""))
-    hidden = name.startswith(("@", "__")) or name in _GROUPS or variable.get("type") in _TYPES
+    hidden = name.startswith(("@", "__", ".")) or name in _GROUPS or variable.get("type") in _TYPES
     returned_nothing = name.startswith("(return)") and variable.get("value") == "None"
     return bool(name) and not hidden and not returned_nothing
 

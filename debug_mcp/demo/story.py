@@ -64,6 +64,17 @@ async def _own_story(stage: Stage, command: str) -> None:
         await stage.call("command_run", session_id=broken["session_id"], command=command)
     )
     stage.expect(failed["outcome"] == "failed", "the tests should fail before the fix")
+
+    stage.step("The call that the answer names: the first of them, stopped where it failed")
+    stopped = await stage.call(failed["next"]["tool"], **failed["next"]["arguments"])
+    stage.expect(stopped["reason"] == "test_failed", "the debugger should stop at the failure")
+    inside = await stage.call(
+        "debug_control",
+        debug_id=stopped["debug_id"],
+        action="restart",
+        breakpoints=[project.RESULT],
+    )
+    stage.expect("90" in inside["locals"]["counts"], "the locals should show the cause")
     await stage.call("session_close", session_id=broken["session_id"])
 
     stage.step("A second session, with a patch: the tests pass")

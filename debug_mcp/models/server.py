@@ -33,5 +33,6 @@ class ServerView(View):
     isolation: Isolation
     isolation_why: str | None = None
     network: str
+    debuggers: tuple[str, ...] = ()
     limits: LimitsView
     load: LoadView

@@ -24,7 +24,7 @@ from debug_mcp.service.calls import Advice, plain
 from debug_mcp.service.command_output import lost_output, output_view
 from debug_mcp.service.hints import advise
 from debug_mcp.service.reports import read_report
-from debug_mcp.service.result_views import current_seconds, results_view
+from debug_mcp.service.result_views import current_seconds, first_failure, results_view
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.testreports.invocation import runs_only_pytest
 from debug_mcp.testreports.model import Report
@@ -46,11 +46,12 @@ def command_view(
     network: NetworkPolicy | None = NetworkPolicy.ASK,
     default_wait: float | None = None,
     around: Surroundings | None = None,
+    debug: bool = False,
 ) -> CommandView:
     """Return the view of a command; reads its output, so call it in a thread.
 
     ``network`` is what its caller may have; None where there is no boundary to lack it behind.
-    ``around`` is what a program that did not start may have meant.
+    ``around`` is what a program that did not start may have meant. ``debug``: its caller may debug.
     """
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
@@ -80,8 +81,22 @@ def command_view(
         hint=_progress_of_tests(command, report)
         or lost_output(command, path)
         or (advice and advice.hint),
-        next=None if told else _next(command, page, advice, default_wait),
+        next=(_debugging(command, report) if debug else None)
+        or (None if told else _next(command, page, advice, default_wait)),
     )
+
+
+def _debugging(command: Command, report: Report | None) -> NextCall | None:
+    """Return the call that stops the first test that failed in the frame where it did."""
+    if report is None or report.source != "pytest" or command.outcome is not Outcome.FAILED:
+        return None
+    test = first_failure(report)
+    if test is None:
+        return None
+    asked: dict[str, object] = {"session_id": command.session_id, "test": test}
+    if command.request.env:
+        asked["env"] = command.request.env
+    return {"tool": "debug_run", "arguments": asked}
 
 
 def _told_by_tests(command: Command, report: Report | None) -> bool:

@@ -274,8 +274,9 @@ class CommandService:
         policy = await self._lacking(principal, command)
         around = await self._around(command)
         default_wait = self._settings.default_wait
+        debug = await self._debuggable(principal, command)
         view = await anyio.to_thread.run_sync(
-            command_view, command, directory, since, queue, policy, default_wait, around
+            command_view, command, directory, since, queue, policy, default_wait, around, debug
         )
         return await with_collected(view, command, self._artifacts)
 
@@ -284,6 +285,13 @@ class CommandService:
         if command.outcome is not Outcome.SPAWN_FAILED and command.exit_code not in (126, 127):
             return None
         return await self._confinement.surroundings(command.session_id)
+
+    async def _debuggable(self, principal: Principal, command: Command) -> bool:
+        """Return whether a command that failed can be run again under a debugger."""
+        if command.outcome is not Outcome.FAILED or Scope.DEBUG_CONTROL not in principal.scopes:
+            return False
+        session = await self._sessions.owned(principal, command.session_id)
+        return session.state is SessionState.READY
 
     async def _lacking(self, principal: Principal, command: Command) -> NetworkPolicy | None:
         """Return what holds for a command that may have failed for want of the network."""

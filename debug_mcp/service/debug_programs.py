@@ -5,7 +5,6 @@ needs of ours is bound read-only.
 """
 
 import contextlib
-import importlib.util
 import os
 import stat
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from debug_mcp.debuggers.adapters import (
     check_stop_on,
     found,
     native_start,
+    package_of,
     python_start,
 )
 from debug_mcp.debuggers.breakpoints import Point, Unresolved, resolve
@@ -155,7 +155,7 @@ def _adapter(
             program = replace(program, arguments=("-p", STOP_PLUGIN, *program.arguments))
         start = python_start(program, cwd, {}, stop_on, plugin=plugin)
         return DEBUGPY, _debugpy(around.sandbox), start
-    name = found(LLDB, tuple(around.surroundings.programs()))
+    name = found(LLDB, around.surroundings.programs())
     if name is None:
         raise Unavailable(f"there is no {LLDB.name} for programs of machine code: {LLDB.remedy}")
     return LLDB, AdapterProgram((name,)), native_start(program, cwd, {}, stop_on)
@@ -167,10 +167,9 @@ def _debugpy(sandbox: Sandbox) -> AdapterProgram:
     Raises:
         Unavailable: The server has no debugpy.
     """
-    spec = importlib.util.find_spec("debugpy")
-    if spec is None or spec.origin is None:
+    package = package_of(DEBUGPY)
+    if package is None:
         raise Unavailable(f"there is no debugpy for Python programs: {DEBUGPY.remedy}")
-    package = Path(spec.origin).parent
     ours = Bind(injected_folder(), _OURS)
     bind = Bind(package, f"{_PACKAGES}/{package.name}")
     packages = str(Path(sandbox.seen(bind)).parent)

@@ -73,6 +73,11 @@ def _failures(report: Report) -> Iterable[tuple[str, Failure]]:
             yield name, result.failure or Failure("failed without a word")
 
 
+def first_failure(report: Report) -> str | None:
+    """Return the id of the first test that failed, or of a file that could not be collected."""
+    return next((name for name, _ in _failures(report)), None)
+
+
 def _group(failures: _Failures) -> FailureGroup:
     first = next(iter(failures.values()))
     names = tuple(islice(failures, TESTS_IN_GROUP))

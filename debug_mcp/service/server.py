@@ -1,8 +1,11 @@
 """What the server says of itself."""
 
+import functools
+
 from debug_mcp import __version__
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.config import Settings
+from debug_mcp.config import Settings, user_environment
+from debug_mcp.debuggers.adapters import ADAPTERS, installed
 from debug_mcp.models.server import LimitsView, LoadView, ServerInfo, ServerView
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.store.commands import Commands
@@ -35,6 +38,7 @@ class ServerService:
             isolation=boundary.isolation,
             isolation_why=boundary.why,
             network="off; network: true on a command shares the host's",
+            debuggers=_debuggers(),
             limits=LimitsView(
                 running_commands=self._settings.running_commands,
                 queued_commands_per_session=self._settings.queued_commands,
@@ -45,3 +49,10 @@ class ServerService:
                 sessions=await self._sessions.count_open(), queued=queued, running=running
             ),
         )
+
+
+@functools.cache
+def _debuggers() -> tuple[str, ...]:
+    """Return the names of the debuggers that are installed."""
+    path = user_environment().get("PATH", "")
+    return tuple(adapter.name for adapter in ADAPTERS if installed(adapter, path))
