@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 from debug_mcp.artifacts.collect import Files
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
+from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.choices import ChoiceService
@@ -88,10 +89,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await stack.enter_async_context(schema_of(layout.database))
         database = await stack.enter_async_context(open_database(layout.database))
         wakeups = stack.enter_context(Wakeups(layout.instances, instance.id).listening())
+        supervisor = stack.enter_context(Supervisor(Starter()))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        ground = _Ground(settings, layout, instance, tasks, database, wakeups)
+        ground = _Ground(settings, layout, instance, tasks, database, wakeups, supervisor)
         scheduler = _scheduler(ground)
         services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
@@ -148,12 +150,14 @@ class _Ground:
         tasks: TaskGroup,
         database: Database,
         wakeups: Wakeups,
+        supervisor: Supervisor,
     ) -> None:
         self.settings = settings
         self.layout = layout
         self.instance = instance
         self.tasks = tasks
         self.wakeups = wakeups
+        self.supervisor = supervisor
         self.repositories = Repositories(database)
         self.sessions = Sessions(database)
         self.expiries = Expiries(database)
@@ -175,6 +179,7 @@ def _scheduler(on: _Ground) -> Scheduler:
         on.sessions,
         on.confinement,
         collecting,
+        on.supervisor,
         on.settings,
         on.layout,
         on.instance.id,
@@ -279,7 +284,7 @@ def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clo
     connections = Connections(on.settings, on.confinement)
 
     def transfers(kind: str) -> Transfers:
-        return Transfers(kind, on.repositories, mirrors, Supervisor(), on.tasks)
+        return Transfers(kind, on.repositories, mirrors, on.supervisor, on.tasks)
 
     clones = Clones(on.repositories, mirrors, transfers("clone"))
     fetches = Fetches(on.repositories, mirrors, transfers("fetch"))

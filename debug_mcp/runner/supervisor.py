@@ -1,32 +1,31 @@
 """Starts shims, follows them, and finds them again after a restart.
 
 A command's directory holds its whole truth: ``spec``, ``options`` (the sandbox's), ``lock``,
-``state``, ``output``, ``exit`` (see ``runner.shim``). Nothing here is remembered that the directory
-does not say, except which shims are our own children and must be reaped.
+``state``, ``output``, ``exit`` (see ``runner.shim``). What is remembered here of the shims that
+this server started is only what spares it to look: the tether, whose end is theirs.
 """
 
 import contextlib
 import fcntl
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import anyio
 
-from debug_mcp.runner import shim
 from debug_mcp.runner.sandbox import Confined
-from debug_mcp.runner.shim.spec import CHANNEL_FD, FORMAT, LOCK_FD, OPTIONS_FD
+from debug_mcp.runner.shim.spec import FORMAT, OPTIONS_FD
+from debug_mcp.runner.starter import Starter, spawn_shim
 
-# The program of a shim: see ``runner.shim``.
-SHIM = str(Path(shim.__file__).with_name("__main__.py"))
 # A shim that has its lock writes `state` within milliseconds; this is how often we look.
 _STATE_PAUSE_SECONDS = 0.005
+# A starter that has not begun a shim by then is stopped, or hangs.
+STARTER_SECONDS = 2.0
 # One who looks whether the lock is held has it for an instant itself.
 _LOOKERS = 200
 _LOOKER_SECONDS = 0.001
@@ -103,11 +102,36 @@ class Exit:
     message: str
 
 
-class Supervisor:
-    """Starts and follows shims."""
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A shim of ours; ``tether`` is at its end when it is gone, ``pid`` is set for a child."""
 
-    def __init__(self) -> None:
-        self._children: dict[Path, int] = {}
+    tether: int
+    pid: int | None
+
+    def forget(self) -> None:
+        os.close(self.tether)
+        if self.pid is not None:
+            # Nobody's child where the server was started with SIGCHLD ignored.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
+
+
+class Supervisor:
+    """Starts and follows shims; forked by a starter if there is one. The shims outlive its end."""
+
+    def __init__(self, starter: Starter | None = None) -> None:
+        self._starter = starter
+        self._started: dict[Path, _Started] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._starter is not None:
+            self._starter.end()
+        while self._started:
+            os.close(self._started.popitem()[1].tether)
 
     def start(self, directory: Path, job: Job, channel: int | None = None) -> None:
         """Start a job in a directory that does not exist yet, or in which nothing ran.
@@ -115,8 +139,8 @@ class Supervisor:
         Args:
             directory: Where it is to be.
             job: What to run.
-            channel: A socket, its number above 4, that becomes its standard input and output,
-                instead of what the job says of them; the job is ended when the other end is closed.
+            channel: A socket that becomes its standard input and output, instead of what the job
+                says of them; the job is ended when the other end is closed.
 
         Raises:
             ValueError: The job holds a NUL.
@@ -132,32 +156,12 @@ class Supervisor:
                 _write(directory / "stdin", job.stdin.text.encode("utf-8", "surrogateescape"))
             _write(directory / "options", job.program.encoded_options)
             _write(directory / "spec", content)
-            log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._children[directory] = os.posix_spawn(
-                sys.executable,
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    SHIM,
-                    str(directory),
-                    *(["channel"] if channel is not None else []),
-                ],
-                {},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 2, str(directory / "log"), log, 0o600),
-                    (os.POSIX_SPAWN_DUP2, lock, LOCK_FD),
-                    # Last: the lock may have had this number.
-                    *([] if channel is None else [(os.POSIX_SPAWN_DUP2, channel, CHANNEL_FD)]),
-                ],
-                setsid=True,
-                setsigmask=[],
-            )
+            self._launch(directory, lock, self._starter, channel)
 
     async def wait(self, directory: Path) -> Exit | None:
         """Wait until a started job has ended, whoever started it; None when its end is lost."""
+        if directory in self._started:
+            await self._let_go(directory, self._started[directory])
         while (pid := await self._shim(directory)) is not None:
             with _open_process(pid) as process:
                 # Held still: so the number was not given to another process meanwhile.
@@ -165,8 +169,12 @@ class Supervisor:
                     await anyio.wait_readable(process)
                 else:
                     await anyio.sleep(_STATE_PAUSE_SECONDS)
-        self._reap(directory)
+        self._forget(directory)
         return read_exit(directory)
+
+    async def begun(self, directory: Path) -> None:
+        """Wait until a shim that was started is at work, or is gone."""
+        await self._shim(directory)
 
     async def cancel(self, directory: Path) -> None:
         """Ask a running job to end: SIGTERM, its grace period, then SIGKILL for all of it."""
@@ -180,19 +188,61 @@ class Supervisor:
 
     async def _shim(self, directory: Path) -> int | None:
         """Return the living shim's process id, or None when it is gone."""
-        while is_held(directory):
+        while is_held(directory) or self._launched_anew(directory):
             state = read_fields(directory / "state")
             if state is not None:
                 return int(state["shim"])
             await anyio.sleep(_STATE_PAUSE_SECONDS)
         return None
 
-    def _reap(self, directory: Path) -> None:
-        pid = self._children.pop(directory, None)
-        if pid is not None:
-            # Nobody's child where the server was started with SIGCHLD ignored.
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+    def _launch(
+        self, directory: Path, lock: int, starter: Starter | None, channel: int | None = None
+    ) -> None:
+        """Start the shim, which gets the lock."""
+        self._forget(directory)
+        tether, its = os.pipe2(os.O_CLOEXEC)
+        try:
+            # Not with a channel: we have no other for it, should the starter die of it.
+            asked = starter if channel is None else None
+            forked = asked is not None and asked.start(directory, lock, its)
+            pid = None if forked else spawn_shim(directory, lock, its, channel)
+        except BaseException:
+            os.close(tether)
+            raise
+        finally:
+            os.close(its)
+        self._started[directory] = _Started(tether, pid)
+
+    def _launched_anew(self, directory: Path) -> bool:
+        """Start directly what the starter was asked for, and died of before anything ran."""
+        started = self._started.get(directory)
+        if started is None or started.pid is not None or (directory / "state").exists():
+            return False
+        if not (directory / "spec").exists():
+            return False
+        with _open_lock(directory) as lock:
+            _take(lock)
+            self._launch(directory, lock, None)
+        return True
+
+    async def _let_go(self, directory: Path, started: _Started) -> None:
+        """Wait for the end of the tether."""
+        tether = os.dup(started.tether)  # one descriptor can be waited for only once at a time
+        try:
+            if started.pid is None and self._starter is not None:
+                with anyio.move_on_after(STARTER_SECONDS):
+                    await anyio.wait_readable(tether)
+                    return
+                if not (directory / "state").exists():
+                    self._starter.kill()
+            await anyio.wait_readable(tether)
+        finally:
+            os.close(tether)
+
+    def _forget(self, directory: Path) -> None:
+        started = self._started.pop(directory, None)
+        if started is not None:
+            started.forget()
 
 
 def has_begun(directory: Path) -> bool:

@@ -55,6 +55,7 @@ class Scheduler:
         sessions: Sessions,
         confinement: Confinement,
         collecting: Collecting,
+        supervisor: Supervisor,
         settings: Settings,
         layout: Layout,
         instance: str,
@@ -70,7 +71,7 @@ class Scheduler:
         self.instance = instance
         self._wakeups = wakeups
         self._tasks = tasks
-        self._supervisor = Supervisor()
+        self._supervisor = supervisor
         self.launches = Launches()
         self._wake = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}

@@ -121,9 +121,7 @@ class Transfers:
         try:
             while True:
                 with anyio.move_on_after(GRACE_SECONDS):
-                    # Written by another process: look.
-                    while has_begun(folder) and not (folder / "state").exists():  # noqa: ASYNC110
-                        await anyio.sleep(0.005)
+                    await self._supervisor.begun(folder)
                 # The person's environment stands in it, and the shim has read it.
                 (folder / "spec").unlink(missing_ok=True)
                 await self._supervisor.wait(folder)

@@ -13,7 +13,8 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy
-from debug_mcp.runner.supervisor import SHIM, Job, Supervisor, has_begun, is_held, read_fields
+from debug_mcp.runner.starter import PROGRAM
+from debug_mcp.runner.supervisor import Job, Supervisor, has_begun, is_held, read_fields
 from tests.files import appears
 from tests.runner.conftest import Runs, make_sandbox, only_bwrap, only_none
 
@@ -288,7 +289,7 @@ async def test_on_a_full_disk_the_end_is_still_written(runs: Runs, tmp_path: Pat
     (tmp_path / "spec").write_bytes(job.encode())
     # The shim in a file system of its own, which the command fills up.
     script = (
-        f"cp {tmp_path}/spec /mnt/spec && {sys.executable} -I -S {SHIM} /mnt 3</dev/null;"
+        f"cp {tmp_path}/spec /mnt/spec && {sys.executable} -I -S {PROGRAM} /mnt 3</dev/null 4<&3;"
         "cat /mnt/exit"
     )
     bwrap = runs.sandbox.boundary.bwrap

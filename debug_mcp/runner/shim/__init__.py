@@ -1,7 +1,7 @@
 """A supervisor for one command. It outlives the server that started it.
 
-Started as ``python -I -S shim/__main__.py DIRECTORY``, or as ``main.run`` in a process that was
-forked for it. The files of the command's directory are the whole interface: ``spec``, ``options``
+Forked by a starter (``starter``), or started as ``python -I -S shim/__main__.py DIRECTORY`` where
+there is none. The files of the command's directory are the whole interface: ``spec``, ``options``
 in, ``state``, ``output``, ``exit`` out. ``-I -S`` and modules in C alone make it start in
 milliseconds (``signal`` and ``ctypes`` would double that: ``_signal`` and ``_ctypes`` are what they
 wrap), and keep every module of the working tree out of the supervisor.

@@ -13,7 +13,7 @@ from debug_mcp.runner.shim.stdin import Stdin
 from debug_mcp.runner.shim.watch import Watch
 
 
-def run(path: str, lock: int, channel: int | None = None) -> None:
+def run(path: str, lock: int, tether: int, channel: int | None = None) -> None:
     """Run the command that ``spec`` in a directory describes, to its end.
 
     Takes over the whole process: its signals and every descriptor from 3 on are ours, and nothing
@@ -22,12 +22,13 @@ def run(path: str, lock: int, channel: int | None = None) -> None:
     Args:
         path: The command's directory.
         lock: The descriptor that holds the ``flock`` of ``lock`` in it.
+        tether: The end of a pipe at whose other end the server waits for ours.
         channel: A socket to the server that speaks with the command over its input and output.
     """
-    lock = high(lock)
+    lock, tether = high(lock), high(tether)
     channel = None if channel is None else high(channel)
     # Whatever else came along is not for the command.
-    close_all_but(*sorted({lock, lock if channel is None else channel}))
+    close_all_but(lock, tether, lock if channel is None else channel)
     directory = high(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     fd = os.open("spec", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     spec = Spec(os.read(fd, os.fstat(fd).st_size))

@@ -33,12 +33,11 @@ def high(fd: int) -> int:
 
 
 def close_all_but(*kept: int) -> None:
-    """Close every descriptor from 3 on but some, which are given in their order."""
-    start = 3
-    for fd in kept:
-        os.closerange(start, fd)
-        start = fd + 1
-    os.closerange(start, 1 << 16)
+    """Close every descriptor from 3 on but these."""
+    first = 3
+    for fd in (*sorted(set(kept)), 1 << 16):
+        os.closerange(first, fd)
+        first = fd + 1
 
 
 def catch_signals() -> int:

@@ -1,8 +1,10 @@
 """What the server asks of a shim."""
 
 FORMAT = 1
-# Where a fresh interpreter finds what it has from the server: the lock, and a debugger's channel.
-LOCK_FD, CHANNEL_FD = 3, 4
+# Where a fresh interpreter finds what the server gave it: the lock, the end of a pipe that tells of
+# its own end, and a debugger's channel; and a starter what is asked of it.
+LOCK_FD, TETHER_FD, CHANNEL_FD = 3, 4, 5
+REQUESTS_FD = 3
 STATUS_FD, OPTIONS_FD = 3, 4  # the sandbox's: where it reports, and reads its options
 
 
