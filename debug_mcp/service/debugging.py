@@ -127,7 +127,7 @@ class DebugService:
         _require(principal)
         row = await self._owned(principal, args.debug_id)
         run = self._live.get(row.id)
-        if run is None:
+        if run is None or run.debugger.state is State.ENDED:  # its command may end a moment later
             view = await self._past(row)
             raise Conflict(f"{row.id} is over: its program has {view.state}", field="debug_id")
         run.use()
