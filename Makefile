@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format bench conformance chaos docs clean
+.PHONY: demo test check format bench conformance chaos fuzz docs clean
 
 demo: $(STAMP)
 	@$(BIN)/debug-mcp demo
@@ -34,6 +34,12 @@ SEEDS ?= 1,2,3,4,5
 KILLS ?= 200
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --kills $(KILLS)
+
+# schemathesis against a real server, for longer than in the tests.
+FUZZ_SEED ?= 1
+EXAMPLES ?= 100
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seed $(FUZZ_SEED) --examples $(EXAMPLES)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

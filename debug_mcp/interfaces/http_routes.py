@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from debug_mcp.auth.principal import Principal
 from debug_mcp.interfaces.documentation import documentation_routes
+from debug_mcp.interfaces.downloads import download_items, download_routes
 from debug_mcp.interfaces.openapi import openapi
 from debug_mcp.interfaces.rest import rest_routes
 from debug_mcp.operations.registry import Operation
@@ -24,5 +25,6 @@ def http_routes(
     """
     return [
         *rest_routes(operations, services, principal_of),
-        *documentation_routes(lambda: openapi(operations)),
+        *download_routes(services, principal_of),
+        *documentation_routes(lambda: openapi(operations, download_items())),
     ]

@@ -91,7 +91,15 @@ _FOR_BODIES = {
     "415": ("NoJson", _error("The body is not JSON.")),
 }
 
-ERRORS: Item = dict([*_FOR_ALL.values(), *_FOR_BODIES.values()])
+_NOT_THERE = _error(
+    "None of the bytes asked for are there.",
+    {"Content-Range": {"schema": {"type": "string"}}},
+)
+
+ERRORS: Item = {
+    **dict([*_FOR_ALL.values(), *_FOR_BODIES.values()]),
+    "NotThere": _NOT_THERE,
+}
 
 
 def errors(*, body: bool = False) -> Item:

@@ -156,6 +156,15 @@ class ArtifactService:
         path = self._files.path(artifact.sha256)
         return await anyio.to_thread.run_sync(_part, artifact, path, offset, length)
 
+    async def file(self, principal: Principal, artifact_id: str) -> tuple[Artifact, Path]:
+        """Return an artifact and where its content is.
+
+        Raises:
+            NotFound: There is no such artifact of the principal's.
+        """
+        artifact = await self.owned(principal, artifact_id)
+        return artifact, self._files.path(artifact.sha256)
+
     async def page(self, principal: Principal, after: str | None, limit: int) -> list[Artifact]:
         """Return some of the principal's artifacts, newest first, from the one after an id on.
 

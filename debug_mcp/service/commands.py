@@ -1,5 +1,7 @@
 """Commands: accepting them, waiting for them, reading what they wrote."""
 
+from pathlib import Path
+
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
@@ -177,6 +179,16 @@ class CommandService:
         command = await self.owned(principal, args.command_id)
         path = self._scheduler.directory(command) / "output"
         return await anyio.to_thread.run_sync(output_page, command, path, args)
+
+    async def file(self, principal: Principal, command_id: str) -> tuple[Command, Path]:
+        """Return a command and where its output is, as it was written.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.SESSION_READ)
+        command = await self.owned(principal, command_id)
+        return command, self._scheduler.directory(command) / "output"
 
     async def tail(self, principal: Principal, command_id: str, length: int) -> OutputView:
         """Return the last bytes of what a command wrote.

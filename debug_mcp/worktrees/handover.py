@@ -35,7 +35,12 @@ async def import_refs(mirror: Mirror, bundle: Path, base: str, prefix: str) -> N
 
 
 async def names_below(mirror: Mirror, prefix: str) -> list[str]:
-    """Return the names of refs below a prefix, without it."""
+    """Return the names of refs below a prefix, without it.
+
+    A removed repository that nobody needs has no mirror any more, and so none.
+    """
+    if not mirror.path.exists():
+        return []
     listed = await mirror.git("for-each-ref", "--format=%(refname)", prefix)
     names = listed.decode("utf-8", "replace").splitlines()
     return [name.removeprefix(prefix) for name in names]

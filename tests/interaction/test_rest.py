@@ -275,3 +275,15 @@ def test_every_operation_has_a_route_and_none_takes_anothers() -> None:
                 assert members <= set(operation.result.model_fields)
                 shapes = {re.sub(r"{\w+}", "{}", path) for path in readable}
                 assert re.sub(r"{\w+}", "{}", route.creates) in shapes
+
+
+async def test_a_closed_session_says_what_became_of_it_after_its_repository_went(
+    ada: httpx2.AsyncClient, services: Services
+) -> None:
+    session = await opened(ada)
+    assert (await ada.delete(f"/sessions/{session}")).status_code == 200
+    assert (await ada.delete("/repositories/app")).status_code == 200
+    again = await ada.delete(f"/sessions/{session}")
+    assert (again.status_code, again.json()["state"]) == (200, "closed")
+    seen = await ada.get(f"/sessions/{session}")
+    assert seen.status_code == 200, seen.text
