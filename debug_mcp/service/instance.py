@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+_LOCK = ".lock"
+
 
 class Instance:
     """One running server."""
@@ -22,7 +24,7 @@ class Instance:
     @contextlib.contextmanager
     def alive(self) -> Iterator["Instance"]:
         """Hold this server's lock."""
-        path = self._folder / f"{self.id}.lock"
+        path = self._folder / (self.id + _LOCK)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -31,12 +33,21 @@ class Instance:
             path.unlink(missing_ok=True)
             os.close(fd)
 
+    def known(self) -> frozenset[tuple[str, bool]]:
+        """Return every server that is here or was killed, and whether it lives.
+
+        While that stays the same, nobody died and left something behind.
+        """
+        with os.scandir(self._folder) as entries:
+            ids = [entry.name[: -len(_LOCK)] for entry in entries if entry.name.endswith(_LOCK)]
+        return frozenset((instance, self.lives(instance)) for instance in ids)
+
     def lives(self, instance: str) -> bool:
         """Return whether a server is still there."""
         if instance == self.id:
             return True
         try:
-            fd = os.open(self._folder / f"{instance}.lock", os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self._folder / (instance + _LOCK), os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:

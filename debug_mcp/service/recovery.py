@@ -17,6 +17,9 @@ from debug_mcp.service.trees import Trees
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.sessions import Sessions
 
+# Of so many looks one is whole, whatever is known of the other servers.
+WHOLE_LOOK = 12
+
 
 class Recovery:
     """Takes over from the dead."""
@@ -42,19 +45,31 @@ class Recovery:
         self._pool = pool
         self._scheduler = scheduler
         self._instance = instance
+        self._present: tuple[int, frozenset[tuple[str, bool]]] | None = None
+        self._looks = 0
 
     async def recover(self) -> None:
         """Adopt every orphan, now and whenever the scheduler looks around.
 
         Where two servers try, one gets it.
         """
-        await self._adopt()
+        await self._look()
         await self._set_up()
-        self._scheduler.at_each_look(self._adopt)
+        self._scheduler.at_each_look(self._look)
         await self._pool.sweep()
 
-    async def _adopt(self) -> None:
-        await self._repositories.look()
+    async def _look(self) -> None:
+        """Adopt what was left. Where nothing changed and nobody died, there is nothing new."""
+        present = self._commands.version(), self._instance.known()
+        if present != self._present or self._looks % WHOLE_LOOK == 0:
+            left = await self._adopt()
+            # Only now: what failed, and what is under way, is looked at the next time again.
+            self._present = None if left else present
+        self._looks += 1
+
+    async def _adopt(self) -> bool:
+        """Adopt every orphan; return whether a clone or fetch is under way."""
+        under_way = await self._repositories.look()
         for command in await self._commands.begun():
             owner = command.instance or ""
             if not self._instance.lives(owner) and await self._commands.adopt(
@@ -67,6 +82,7 @@ class Recovery:
                 session.id, session.instance, self._instance.id
             ):
                 await self._set_right(session)
+        return under_way
 
     async def _set_up(self) -> None:
         """Begin the set-up of sessions whose server died between making them and that."""

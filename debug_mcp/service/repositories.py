@@ -225,15 +225,15 @@ class RepositoryService:
             hint="; ".join(said) or None,
         )
 
-    async def look(self) -> None:
-        """Take over what other servers left, and follow what they are at."""
-        for repository in await self._store.in_state(
-            RepositoryState.CLONING, RepositoryState.SYNCING
-        ):
+    async def look(self) -> bool:
+        """Take over what other servers left, and follow them; return whether there is any."""
+        under_way = await self._store.in_state(RepositoryState.CLONING, RepositoryState.SYNCING)
+        for repository in under_way:
             if repository.state is RepositoryState.CLONING:
                 self._clones.follow(repository)
             else:
                 await self._fetches.look(repository)
+        return bool(under_way)
 
     def mirror(self, repository: Repository) -> Mirror:
         """Return the mirror of a repository."""

@@ -90,16 +90,25 @@ class Scheduler:
         self._tasks.start_soon(self._listen)
         while True:
             wake = self._wake
+            seen: int | None = self._commands.version()
             try:
                 command = await self._commands.claim(self.instance, self._settings.running_commands)
             except Exception:  # noqa: BLE001  # disk full, ledger busy: it goes on when that is over
                 _log.warning("the queue cannot be read", exc_info=True)
-                command = None
-            if command is not None:
+                command = seen = None
+            if command is None:
+                await self._woken(wake, seen)
+            else:
                 self.resume(command)
-                continue
+
+    async def _woken(self, wake: anyio.Event, seen: int | None) -> None:
+        """Wait until something may start: somebody says so, or the ledger is another than seen."""
+        while True:
             with anyio.move_on_after(LOOK_SECONDS):
                 await wake.wait()
+                return
+            if self._commands.version() != seen:
+                return
 
     async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:

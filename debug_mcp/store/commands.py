@@ -182,6 +182,10 @@ class Commands:
             return False
         return await self._database.read_one(KNOWN, request.identity) is not None
 
+    def version(self) -> int:
+        """Return what changes with each change of the ledger (see ``Database.version``)."""
+        return self._database.version()
+
     async def claim(self, instance: str, running_limit: int) -> Command | None:
         """Take the next queued command for this server, or return None.
 

@@ -29,6 +29,18 @@ def test_a_server_lives_until_it_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_ends_or_comes_changes_what_is_known(tmp_path: Path) -> None:
+    one, other = Instance(tmp_path), Instance(tmp_path)
+    with one.alive():
+        alone = one.known()
+        assert alone == {(one.id, True)}
+        (tmp_path / "killed.lock").touch()
+        (tmp_path / f"{one.id}.sock").touch()
+        with other.alive():
+            assert one.known() == {(one.id, True), (other.id, True), ("killed", False)}
+        assert one.known() == alone | {("killed", False)}
+
+
 def test_a_server_that_is_killed_does_not_live(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],

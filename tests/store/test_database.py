@@ -293,3 +293,19 @@ async def test_a_connection_that_cannot_be_set_up_leaves_no_thread_behind(
     monkeypatch.setattr(module, "BUSY_MILLISECONDS", "not SQL")
     with no_thread_is_left(), pytest.raises(sqlite3.OperationalError):
         await connect(path)
+
+
+async def test_the_version_changes_with_each_commit_of_anybody_and_with_nothing_else(
+    database: Database, path: Path
+) -> None:
+    before = database.version()
+    await notes(database)
+    assert database.version() == before
+    await database.write(note("ours"))
+    ours = database.version()
+    assert ours != before
+    assert database.version() == ours
+    async with open_database(path) as other:
+        assert database.version() == ours
+        await other.write(note("theirs"))
+        assert database.version() != ours
