@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -77,6 +78,24 @@ class Bench:
         upstream.git("tag", "before")
         upstream.commit("Change some", dict.fromkeys([*list(generated)[:50], "more.py"], ""))
         return str(upstream.path)
+
+    def large_upstream(self, files: int) -> str:
+        """Return the path of a new bare repository of so many files, which were never on a disk."""
+        path = str(self.folder / f"upstream-{files}.git")
+        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", path], check=True)
+        content = "VALUE = {}\n" * 40
+        lines = ["commit refs/heads/main", "committer Ada Example <ada@example.org> 0 +0000"]
+        lines += ["data 0", ""]
+        for number in range(files):
+            text = content.replace("{}", str(number))
+            lines += [f"M 644 inline package{number // 50}/module{number}.py", f"data {len(text)}"]
+            lines.append(text)
+        subprocess.run(
+            ["git", "-C", path, "fast-import", "--quiet"],
+            input="\n".join([*lines, ""]).encode(),
+            check=True,
+        )
+        return path
 
     def session(self, client: Client, repository: str) -> str:
         """Open a session and return its id."""

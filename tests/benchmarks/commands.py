@@ -27,7 +27,7 @@ def lines(bench: Bench) -> Iterator[Line]:
     for work in works.values():
         work()
     taken = dict(zip(works, interleaved(bench.samples(30), *works.values()), strict=True))
-    for level, limit in ((Isolation.BWRAP, 35), (Isolation.NONE, 25)):
+    for level, limit in ((Isolation.BWRAP, 20), (Isolation.NONE, 12)):
         if level in bench.levels:
             yield _line(level, limit, taken)
     yield Line("floor: subprocess.run true", Measure(taken["true"], "ms"))

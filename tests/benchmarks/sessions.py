@@ -15,6 +15,7 @@ from tests.benchmarks.client import Client
 from tests.benchmarks.table import Budget, Line, Measure
 
 _FILES = 5000
+_MANY_FILES = 78_000  # as the sources of Linux
 _ROUNDS = 3
 _POOL = 2  # trees, by default
 
@@ -22,6 +23,17 @@ _POOL = 2  # trees, by default
 def lines(bench: Bench) -> Iterator[Line]:
     yield from _lines(bench, bench.upstream(), "small repository")
     yield from _lines(bench, bench.upstream(_FILES), f"{_FILES:,} files")
+    yield _large(bench, bench.large_upstream(_MANY_FILES), f"{_MANY_FILES:,} files")
+
+
+def _large(bench: Bench, repository: str, what: str) -> Line:
+    data = bench.folder / "data-large"
+    client = bench.ready(bench.launch(data))
+    bench.session(client, repository)
+    prepared = [_prepared(bench, client, data, repository) for _ in range(_ROUNDS)]
+    return Line(
+        f"session_create, {what}, prepared", Measure(prepared, "ms"), budget=Budget("at most", 50)
+    )
 
 
 def _prepared(bench: Bench, client: Client, data: Path, repository: str, **ref: str) -> float:

@@ -12,8 +12,9 @@ import _signal as signal  # type: ignore[import-not-found]
 import _socket as socket
 import gc
 import os
+import resource  # noqa: F401  # loaded once for all shims: `os.wait4` asks for it
 import sys
-import termios  # noqa: F401  # loaded once, for all shims with a terminal
+import termios  # noqa: F401  # and those with a terminal for this
 
 from debug_mcp.runner.shim.main import run
 from debug_mcp.runner.shim.spec import REQUESTS_FD
