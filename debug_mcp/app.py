@@ -18,6 +18,7 @@ from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
+from debug_mcp.service.comparisons import ComparisonService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
 from debug_mcp.service.debugging import DebugService
@@ -52,6 +53,7 @@ from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.debug_runs import DebugRuns
+from debug_mcp.store.evidence import Evidence
 from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
@@ -97,6 +99,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         scheduler = _scheduler(ground)
         services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
+        await services.comparisons.take_over()
+        scheduler.at_each_look(services.comparisons.take_over)
         tasks.start_soon(scheduler.serve)
         tasks.start_soon(expiry.serve)
         tasks.start_soon(_retention(database, settings, layout).serve)
@@ -166,6 +170,7 @@ class _Ground:
         self.tokens = Tokens(database)
         self.confinement = Confinement(settings, layout, tasks)
         self.debug_runs = DebugRuns(database)
+        self.evidence = Evidence(database)
         self.choices = Choices(database)
         self.task_rows = Tasks(database)
         self.files = Files(layout.artifacts)
@@ -230,6 +235,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         commands=commands,
         artifacts=artifacts,
         debugging=_debugging(on, sessions, scheduler),
+        comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
         watching=watching,
@@ -264,6 +270,27 @@ def _debugging(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> D
         scheduler,
         on.confinement,
         on.settings,
+        on.tasks,
+    )
+
+
+def _comparisons(
+    on: _Ground,
+    repositories: RepositoryService,
+    sessions: SessionService,
+    commands: CommandService,
+    closing: Closing,
+    scheduler: Scheduler,
+) -> ComparisonService:
+    return ComparisonService(
+        on.evidence,
+        on.repositories,
+        repositories,
+        sessions,
+        commands,
+        closing,
+        scheduler,
+        on.instance,
         on.tasks,
     )
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from debug_mcp.models.commands import CommandState
+from debug_mcp.models.evidence import EvidenceState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import SessionState
 
@@ -42,6 +43,11 @@ COMMAND: Table[CommandState] = {
     CommandState.STARTING: frozenset({CommandState.RUNNING, CommandState.FINISHED}),
     CommandState.RUNNING: frozenset({CommandState.FINISHED}),
     CommandState.FINISHED: frozenset(),
+}
+
+EVIDENCE: Table[EvidenceState] = {
+    EvidenceState.RUNNING: frozenset({EvidenceState.FINISHED}),
+    EvidenceState.FINISHED: frozenset(),
 }
 
 

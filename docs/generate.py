@@ -15,7 +15,7 @@ from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import TABLE
 from debug_mcp.interfaces.rest import PREFIX
 from debug_mcp.interfaces.schema import slim_schema
-from debug_mcp.lifecycle import COMMAND, REPOSITORY, SESSION
+from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION
 from debug_mcp.models.commands import Outcome
 from debug_mcp.operations.catalogue import CORE
 from debug_mcp.operations.registry import Operation
@@ -190,7 +190,12 @@ def _shown(name: str, default: object) -> str:
 def lifecycle() -> str:
     """Return the page with the diagram of every state machine."""
     parts = [NOTICE, "# Lifecycle\n"]
-    for title, table in (("Repository", REPOSITORY), ("Session", SESSION), ("Command", COMMAND)):
+    for title, table in (
+        ("Repository", REPOSITORY),
+        ("Session", SESSION),
+        ("Command", COMMAND),
+        ("Evidence", EVIDENCE),
+    ):
         arrows: list[str] = []
         for state, targets in table.items():
             arrows += [f"    {state} --> {target}" for target in sorted(targets)]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debug_mcp.lifecycle import COMMAND, REPOSITORY, SESSION, sources, terminal
+from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION, sources, terminal
 from debug_mcp.models.commands import CommandState
+from debug_mcp.models.evidence import EvidenceState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import SessionState
 
@@ -21,6 +22,7 @@ MACHINES = [
         REPOSITORY, RepositoryState, RepositoryState.CLONING, {"removed"}, id="repository"
     ),
     pytest.param(SESSION, SessionState, SessionState.PREPARING, {"closed", "failed"}, id="session"),
+    pytest.param(EVIDENCE, EvidenceState, EvidenceState.RUNNING, {"finished"}, id="evidence"),
     pytest.param(COMMAND, CommandState, CommandState.QUEUED, {"finished"}, id="command"),
 ]
 every_machine = pytest.mark.parametrize(("table", "states", "first", "ends"), MACHINES)

@@ -10,6 +10,7 @@ from debug_mcp.operations.commands import (
     command_wait,
 )
 from debug_mcp.operations.debugging import debug_control, debug_inspect, debug_run
+from debug_mcp.operations.evidence import compare_run
 from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
 from debug_mcp.operations.repositories import (
@@ -49,4 +50,5 @@ CORE: tuple[Operation, ...] = (
     debug_run,
     debug_control,
     debug_inspect,
+    compare_run,
 )

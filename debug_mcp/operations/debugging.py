@@ -7,7 +7,7 @@ from debug_mcp.operations.registry import Call, Route, operation
 
 @operation(
     scope=Scope.DEBUG_CONTROL,
-    routes=(Route("POST", "/sessions/{session_id}/debug-runs", creates="/debug-runs/{debug_id}"),),
+    routes=(Route("POST", "/sessions/{session_id}/debug-runs", creates="/commands/{command_id}"),),
     title="Run under a debugger",
     destructive=True,
     open_world=True,

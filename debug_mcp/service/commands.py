@@ -206,6 +206,11 @@ class CommandService:
 
         return await anyio.to_thread.run_sync(read)
 
+    async def newest(self, principal: Principal, session_id: str) -> Command | None:
+        """Return the newest command of a session of the principal's, if there is one."""
+        wanted = Wanted(session_id)
+        return next(iter(await self._store.page(principal.owner, wanted, None, 1)), None)
+
     async def list(self, principal: Principal, args: CommandList) -> CommandListView:
         """Return the principal's commands, newest first.
 

@@ -24,7 +24,7 @@ def results_view(report: Report, ended_at: datetime) -> ResultsView:
     Failures with one place and one type of exception have one cause more often than not: on a
     real suite four failures of two causes repeated 64 % of their text.
     """
-    groups = _groups(report)
+    groups = _groups(dict(_failures(report)))
     shown = tuple(_group(failures) for failures in islice(groups.values(), GROUPS))
     failed = report.count(Status.FAILED)
     going_on = not report.complete
@@ -58,10 +58,15 @@ def current_seconds(report: Report, ended_at: datetime) -> float | None:
 _Failures = dict[str, Failure]
 
 
-def _groups(report: Report) -> Mapping[tuple[str | None, str], _Failures]:
+def failure_groups(failures: Mapping[str, Failure]) -> list[FailureGroup]:
+    """Return failures grouped by cause."""
+    return [_group(group) for group in _groups(failures).values()]
+
+
+def _groups(found: Mapping[str, Failure]) -> Mapping[tuple[str | None, str], _Failures]:
     """Return the failures by place and type of exception, each by its test, in order."""
     groups: dict[tuple[str | None, str], _Failures] = {}
-    for name, failure in _failures(report):
+    for name, failure in found.items():
         groups.setdefault((failure.at, failure.kind), {})[name] = failure
     return groups
 

@@ -6,6 +6,7 @@ from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
+from debug_mcp.service.comparisons import ComparisonService
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.files import FileService
@@ -35,6 +36,7 @@ class Services:
     commands: CommandService
     artifacts: ArtifactService
     debugging: DebugService
+    comparisons: ComparisonService
     server: ServerService
     tokens: TokenService
     watching: Watching

@@ -34,6 +34,7 @@ VALID: dict[str, dict[str, Any]] = {
     "debug_run": {"session_id": "s_1"},
     "debug_control": {"debug_id": "d_1", "action": "pause"},
     "debug_inspect": {"debug_id": "d_1"},
+    "compare_run": {},
 }
 
 

@@ -73,6 +73,18 @@ CREATE TABLE debug_runs (
     view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE evidence (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('running', 'finished')),
+    instance TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    result TEXT CHECK (result IS NULL OR json_valid(result)),
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    CHECK ((state = 'finished') = (result IS NOT NULL))
+) STRICT, WITHOUT ROWID;
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
     operation TEXT NOT NULL,
@@ -148,6 +160,8 @@ CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
+CREATE INDEX evidence_by_principal ON evidence (principal, created_at);
+CREATE INDEX evidence_running ON evidence (id) WHERE state = 'running';
 CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
 COMMIT;

@@ -59,6 +59,18 @@ CREATE TABLE debug_runs (
     view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE evidence (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('running', 'finished')),
+    instance TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    result TEXT CHECK (result IS NULL OR json_valid(result)),
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    CHECK ((state = 'finished') = (result IS NOT NULL))
+) STRICT, WITHOUT ROWID;
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,
     operation TEXT NOT NULL,
@@ -133,6 +145,8 @@ CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE UNIQUE INDEX commands_setup ON commands (session_id) WHERE kind = 'setup';
 CREATE INDEX commands_unfinished ON commands (session_id, accepted_at) WHERE state <> 'finished';
 CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
+CREATE INDEX evidence_by_principal ON evidence (principal, created_at);
+CREATE INDEX evidence_running ON evidence (id) WHERE state = 'running';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
     WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');

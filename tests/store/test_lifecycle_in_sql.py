@@ -31,6 +31,10 @@ ROWS: dict[str, dict[str, object]] = {
         "id": "a_1", "session_id": "s_1", "principal": "local", "name": "one", "kind": "other",
         "media_type": "text/plain", "size": 0, "sha256": "a" * 64, "created_at": 1,
     },
+    "evidence": {
+        "id": "x_1", "principal": "local", "repository_id": "r_1", "state": "running",
+        "instance": "here", "asked": "{}", "created_at": 1,
+    },
 }  # fmt: skip
 
 BEGUN = {"instance": "here", "started_at": 2}
@@ -41,12 +45,16 @@ POSSIBLE = [
     ("repositories", {"state": "ready", "error": "the last fetch failed"}),
     ("sessions", {"state": "closed", "closed_why": "by caller"}),
     ("commands", {"state": "starting", "instance": "here"}),
+    ("evidence", {"state": "finished", "result": "{}"}),
     ("commands", {"state": "running", **BEGUN}),
     ("commands", ENDED),
     ("commands", {**ENDED, **BEGUN, "outcome": "succeeded", "exit_code": 0}),
 ]
 
 IMPOSSIBLE = [
+    ("evidence", {"state": "failed"}),
+    ("evidence", {"state": "finished"}),
+    ("evidence", {"result": "{}"}),
     ("repositories", {"state": "lost"}),
     ("repositories", {"state": "failed"}),
     ("repositories", {"depth": 0}),

@@ -139,6 +139,24 @@ CREATE TABLE debug_runs (
 
 CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 
+-- What is shown by runs of tests. Each of its steps has an idempotency key made of its id, so whoever
+-- takes it over begins anew and finds what was done.
+CREATE TABLE evidence (
+    id TEXT PRIMARY KEY,
+    principal TEXT NOT NULL,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('running', 'finished')),
+    instance TEXT NOT NULL,
+    asked TEXT NOT NULL CHECK (json_valid(asked)),
+    result TEXT CHECK (result IS NULL OR json_valid(result)),
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    CHECK ((state = 'finished') = (result IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX evidence_by_principal ON evidence (principal, created_at);
+CREATE INDEX evidence_running ON evidence (id) WHERE state = 'running';
+
 -- One row for each key that a caller gave: the same key means the same object again.
 CREATE TABLE idempotency_keys (
     principal TEXT NOT NULL,

@@ -39,6 +39,25 @@ def pytest_configure(config: Any) -> None:
     config.pluginmanager.register(reporter, "debug_mcp_reporter")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: Any, items: "List[Any]") -> None:
+    """Leave out all but the tests that are to be run once more, where somebody asked for that."""
+    wanted = os.environ.get("DEBUG_MCP_ONLY")
+    if not wanted:
+        return
+    tree = os.environ.get("DEBUG_MCP_TREE", str(config.rootdir))
+    below = os.path.relpath(str(config.rootdir), tree)
+    ids = set(wanted.split("\n"))
+    kept: "List[Any]" = []
+    left: "List[Any]" = []
+    for item in items:
+        name = item.nodeid if below == "." else below + "/" + item.nodeid
+        (kept if name in ids else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
 class _Reporter:
     """The hooks of one run; its parameters' names are pytest's."""
 

@@ -1,0 +1,28 @@
+"""Operations that show what a change does."""
+
+from debug_mcp.auth.principal import Scope
+from debug_mcp.models.evidence import CompareRun, CompareView
+from debug_mcp.operations.registry import Call, Route, operation
+
+
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(
+        Route("POST", "/comparisons", creates="/comparisons/{compare_id}", without=("compare_id",)),
+        Route(
+            "GET",
+            "/comparisons/{compare_id}",
+            defaults={"wait_seconds": 0},
+            without=tuple(CompareRun.model_fields.keys() - {"compare_id", "wait_seconds"}),
+        ),
+    ),
+    title="Compare a patch with its base",
+    destructive=True,
+    open_world=True,
+)
+async def compare_run(call: Call, args: CompareRun) -> CompareView:
+    """Run the same tests on base and head, each in a session, and show which tests flipped.
+
+    A session's own work is head: session_id. What flips is run again before it is reported.
+    """
+    return await call.services.comparisons.run(call.principal, args, call.report)

@@ -1,0 +1,117 @@
+"""Rows of evidence: what is to be shown, and what came of it."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import aiosqlite
+
+from debug_mcp.lifecycle import EVIDENCE, sources
+from debug_mcp.models.base import Owner, now
+from debug_mcp.models.evidence import CompareRun, EvidenceRow, EvidenceState
+from debug_mcp.store.database import Database, Row
+from debug_mcp.store.idempotency import Request, recall, remember
+from debug_mcp.store.rows import OWN_SESSIONS, adopt, advance, fresh_id, insert, moment, to_micros
+
+_OWNED = f"SELECT * FROM evidence WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
+_RECENT = f"""
+SELECT id FROM evidence WHERE {OWN_SESSIONS} ORDER BY created_at DESC LIMIT 20
+"""  # noqa: S608
+
+
+class Evidence:
+    """The table of evidence."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, asked: EvidenceRow, request: Request | None) -> tuple[EvidenceRow, bool]:
+        """Store what is asked under a fresh id; return it, and whether it is new.
+
+        Raises:
+            Conflict: The idempotency key was used with other arguments.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> tuple[EvidenceRow, bool]:
+            known = await recall(connection, request)
+            if known is not None:
+                rows = await connection.execute_fetchall(
+                    "SELECT * FROM evidence WHERE id = ?", (known,)
+                )
+                return _evidence(next(iter(rows))), False
+            stored = replace(asked, id=await fresh_id(connection, "evidence", "x"))
+            await insert(
+                connection,
+                "evidence",
+                {
+                    "id": stored.id,
+                    "principal": stored.principal,
+                    "repository_id": stored.repository_id,
+                    "state": stored.state,
+                    "instance": stored.instance,
+                    "asked": stored.asked.model_dump_json(exclude_defaults=True),
+                    "created_at": to_micros(stored.created_at),
+                },
+            )
+            await remember(connection, request, stored.id)
+            return stored, True
+
+        return await self._database.write(unit, durable=True)
+
+    async def finish(self, evidence_id: str, result: dict[str, Any]) -> bool:
+        """Store what came of it; return False when that was stored before."""
+        return await self._database.write(
+            lambda connection: advance(
+                connection,
+                "evidence",
+                evidence_id,
+                sources(EVIDENCE, EvidenceState.FINISHED),
+                {
+                    "state": EvidenceState.FINISHED,
+                    "result": json.dumps(result),
+                    "ended_at": to_micros(now()),
+                },
+            ),
+            durable=True,
+        )
+
+    async def adopt(self, evidence_id: str, from_instance: str, instance: str) -> bool:
+        """Take over from a server that is gone; return whether nobody else did."""
+        running = (EvidenceState.RUNNING,)
+        return await self._database.write(
+            lambda connection: adopt(
+                connection, "evidence", evidence_id, running, from_instance, instance
+            )
+        )
+
+    async def owned(self, evidence_id: str, owner: Owner) -> EvidenceRow | None:
+        """Return the owner's evidence of this id, or None."""
+        row = await self._database.read_one(_OWNED, {"id": evidence_id, **owner.parameters})
+        return None if row is None else _evidence(row)
+
+    async def get(self, evidence_id: str) -> EvidenceRow:
+        """Return evidence that is known to exist."""
+        [row] = await self._database.read("SELECT * FROM evidence WHERE id = ?", (evidence_id,))
+        return _evidence(row)
+
+    async def running(self) -> list[EvidenceRow]:
+        """Return what some server is at work on, or was."""
+        rows = await self._database.read("SELECT * FROM evidence WHERE state = 'running'")
+        return [_evidence(row) for row in rows]
+
+    async def recent_ids(self, owner: Owner) -> list[str]:
+        """Return the ids of the owner's newest evidence, at most 20."""
+        return [row["id"] for row in await self._database.read(_RECENT, owner.parameters)]
+
+
+def _evidence(row: Row) -> EvidenceRow:
+    return EvidenceRow(
+        id=row["id"],
+        principal=row["principal"],
+        repository_id=row["repository_id"],
+        state=EvidenceState(row["state"]),
+        instance=row["instance"],
+        asked=CompareRun.model_validate_json(row["asked"]),
+        created_at=moment(row["created_at"]),
+        result=None if row["result"] is None else json.loads(row["result"]),
+    )
