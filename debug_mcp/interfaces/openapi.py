@@ -109,7 +109,7 @@ def _id(operation: Operation, route: Route) -> str:
 
 
 def _parameters(operation: Operation, route: Route) -> list[Item]:
-    properties = slim_schema(operation.arguments)["properties"]
+    properties = slim_schema(operation.arguments, bounds=True)["properties"]
     parameters = [
         {"name": name, "in": "path", "required": True, **_parameter(properties[name])}
         for name in route.in_path
@@ -144,12 +144,12 @@ def _as_here(schema: Item, name: str, route: Route) -> Item:
 
 
 def _required(operation: Operation, route: Route) -> list[str]:
-    required = slim_schema(operation.arguments).get("required", [])
+    required = slim_schema(operation.arguments, bounds=True).get("required", [])
     return [name for name in required if name not in (*route.in_path, *route.defaults)]
 
 
 def _body(operation: Operation, route: Route) -> Item:
-    schema = slim_schema(operation.arguments)
+    schema = slim_schema(operation.arguments, bounds=True)
     properties = {
         name: _as_here(schema["properties"][name], name, route)
         for name in accepted(operation, route)

@@ -5,27 +5,28 @@ from typing import Any
 from pydantic import BaseModel
 
 # Names of fields and models repeat what stands beside them; null and false defaults say nothing.
-# Bounds that matter stand in the descriptions, which every client shows; whoever goes past one is
-# told by the refusal. The REST description has them all.
-_NOISE = {
-    "title", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "minItems",
-    "maxItems", "maxProperties", "pattern",
+_NOISE = {"title"}
+# Those that matter stand in the descriptions, which every client shows; whoever goes past another is
+# told by the refusal.
+_BOUNDS = {
+    "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "minItems", "maxItems",
+    "maxProperties", "pattern",
 }  # fmt: skip
 
 
-def slim_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return a model's JSON schema: no titles, no nulls, no references."""
+def slim_schema(model: type[BaseModel], *, bounds: bool = False) -> dict[str, Any]:
+    """Return a model's JSON schema: no titles, no nulls, no references; and bounds where asked."""
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.pop("$defs", {})
     schema.pop("description", None)
-    slim: dict[str, Any] = _slim(schema, definitions)
+    slim: dict[str, Any] = _slim(schema, definitions, _NOISE if bounds else _NOISE | _BOUNDS)
     slim.setdefault("properties", {})
     return slim
 
 
-def _slim(node: Any, definitions: dict[str, Any]) -> Any:
+def _slim(node: Any, definitions: dict[str, Any], noise: set[str]) -> Any:
     if isinstance(node, list):
-        return [_slim(member, definitions) for member in node]
+        return [_slim(member, definitions, noise) for member in node]
     if not isinstance(node, dict):
         return node
     node = _without_pattern(_without_null(node))
@@ -33,13 +34,13 @@ def _slim(node: Any, definitions: dict[str, Any]) -> Any:
         name = node["$ref"].rsplit("/", 1)[1]
         # Its docstring is for those who read the code.
         definition = _without(definitions[name], "description")
-        return _slim({**definition, **_without(node, "$ref")}, definitions)
+        return _slim({**definition, **_without(node, "$ref")}, definitions, noise)
     return {
-        key: {name: _slim(member, definitions) for name, member in value.items()}
+        key: {name: _slim(member, definitions, noise) for name, member in value.items()}
         if key == "properties"
-        else _slim(value, definitions)
+        else _slim(value, definitions, noise)
         for key, value in node.items()
-        if key not in _NOISE and not (key == "default" and _is_plain(value, node))
+        if key not in noise and not (key == "default" and _is_plain(value, node))
     }
 
 
