@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 # Names of fields and models repeat what stands beside them; null and false defaults say nothing.
 _NOISE = {"title"}
-# Those that matter stand in the descriptions, which every client shows; whoever goes past another is
-# told by the refusal.
+# Those that matter stand in the descriptions, which every client shows; whoever goes past another
+# is told by the refusal.
 _BOUNDS = {
     "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "minItems", "maxItems",
     "maxProperties", "pattern",
