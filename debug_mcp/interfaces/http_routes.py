@@ -1,6 +1,7 @@
 """Everything that is served over HTTP besides MCP."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from starlette.routing import BaseRoute
 
@@ -9,6 +10,7 @@ from debug_mcp.interfaces.documentation import documentation_routes
 from debug_mcp.interfaces.downloads import download_items, download_routes
 from debug_mcp.interfaces.openapi import openapi
 from debug_mcp.interfaces.rest import rest_routes
+from debug_mcp.interfaces.websocket import stream_items, stream_routes
 from debug_mcp.operations.registry import Operation
 from debug_mcp.service.services import Services
 
@@ -26,5 +28,11 @@ def http_routes(
     return [
         *rest_routes(operations, services, principal_of),
         *download_routes(services, principal_of),
-        *documentation_routes(lambda: openapi(operations, download_items())),
+        *stream_routes(services, principal_of),
+        *documentation_routes(lambda: document(operations)),
     ]
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """Return the OpenAPI document of all of it."""
+    return openapi(operations, {**download_items(), **stream_items()})

@@ -99,6 +99,10 @@ _NOT_THERE = _error(
 ERRORS: Item = {
     **dict([*_FOR_ALL.values(), *_FOR_BODIES.values()]),
     "NotThere": _NOT_THERE,
+    "NoWebSocket": _error(
+        "It was not asked to switch to WebSocket.",
+        {"Upgrade": {"required": True, "schema": {"type": "string"}}},
+    ),
 }
 
 

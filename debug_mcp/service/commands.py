@@ -32,6 +32,7 @@ from debug_mcp.service.command_output import output_page, output_view
 from debug_mcp.service.command_views import command_row, command_view
 from debug_mcp.service.command_waits import CommandWaits
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.following import Following
 from debug_mcp.service.hints import not_cancelled
 from debug_mcp.service.keyboard import check_stdin, not_running, send
 from debug_mcp.service.keys import keyed
@@ -189,6 +190,15 @@ class CommandService:
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, command_id)
         return command, self._scheduler.directory(command) / "output"
+
+    async def follow(self, principal: Principal, command_id: str, offset: int) -> Following:
+        """Return what gives a command's output from an offset on, and its states.
+
+        Raises:
+            NotFound: There is no such command of the principal's.
+        """
+        principal.require(Scope.SESSION_READ)
+        return Following(self._scheduler, await self.owned(principal, command_id), offset)
 
     async def tail(self, principal: Principal, command_id: str, length: int) -> OutputView:
         """Return the last bytes of what a command wrote.

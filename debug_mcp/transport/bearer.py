@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from debug_mcp.auth.principal import Principal
 from debug_mcp.errors import Busy, Unauthenticated, Unavailable
 from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
+from debug_mcp.interfaces.websocket import SUBPROTOCOL
 from debug_mcp.service.tokens import Held, TokenService
 from debug_mcp.transport.limits import AtOnce, Buckets, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
@@ -23,9 +24,6 @@ from debug_mcp.transport.requests import OpenRequest, OpenRequests
 # Why a WebSocket was closed (RFC 6455, section 7.4.1, and its registry at IANA).
 POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
-# What a page offers as its first subprotocol; the token is the second. Browsers let it set nothing
-# else of the opening of a WebSocket.
-SUBPROTOCOL = "bearer"
 
 _PUBLIC = ("/healthz", OPENAPI_PATH, DOCS_PATH)
 _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"

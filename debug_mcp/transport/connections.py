@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 _REFUSED = (
     "HTTP/1.1 {status.value} {status.phrase}\r\n"
@@ -62,6 +63,23 @@ class LimitedConnection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class PromptWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket of uvicorn's that does not wait for ever for a client that does not read.
+
+    uvicorn closes a connection when all was read that stands before the close; this one is cut.
+    """
+
+    def keepalive_timeout(self) -> None:
+        """Cut a connection whose ping came back too late."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def on_task_complete(self, task: Any) -> None:
+        """Give a client some time for the rest, once nothing follows."""
+        super().on_task_complete(task)
+        self.loop.call_later(self.close_timeout, self.transport.abort)
 
 
 def limited(max_connections: int, head_seconds: float) -> type[H11Protocol]:

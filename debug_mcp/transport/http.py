@@ -27,7 +27,7 @@ from debug_mcp.errors import Unavailable
 from debug_mcp.interfaces.rest import http_problem
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.transport.bearer import Bearer
-from debug_mcp.transport.connections import limited
+from debug_mcp.transport.connections import PromptWebSocket, limited
 from debug_mcp.transport.hosts import Hosts, own_names
 from debug_mcp.transport.limits import AtOnce, BodyLimit, Buckets
 from debug_mcp.transport.requests import OpenRequests
@@ -38,6 +38,7 @@ GRACE_SECONDS = 2
 _HARD_SECONDS = 5
 # Of one message to a WebSocket: as much as can be typed at once.
 MESSAGE_BYTES = 1 << 20
+PONG_SECONDS = 60
 _KEEP_ALIVE_SECONDS = 75
 _MINUTE = 60
 
@@ -145,8 +146,10 @@ class HttpServer:
             uvicorn.Config(
                 build_app(server, tokens, self._requests, settings, routes),
                 http=limited(settings.http_connections, settings.http_request_seconds),
-                ws="websockets-sansio",
+                ws=PromptWebSocket,
                 ws_max_size=MESSAGE_BYTES,
+                # A ping stands behind all that the client has not read yet.
+                ws_ping_timeout=PONG_SECONDS,
                 # Output is sent as it is: 50 compressors would be 50 times their memory.
                 ws_per_message_deflate=False,
                 lifespan="on",

@@ -10,12 +10,11 @@ from openapi_spec_validator import validate
 
 from debug_mcp.interfaces.answer_schema import answer_schemas
 from debug_mcp.interfaces.documentation import docs_page
-from debug_mcp.interfaces.downloads import download_items
-from debug_mcp.interfaces.openapi import openapi
+from debug_mcp.interfaces.http_routes import document
 from debug_mcp.models.base import View
 from debug_mcp.operations.catalogue import CORE
 
-DOCUMENT = openapi(CORE, download_items())
+DOCUMENT = document(CORE)
 OPERATIONS = [
     pytest.param(path, method, described, id=f"{method} {path}")
     for path, methods in DOCUMENT["paths"].items()
