@@ -11,11 +11,12 @@ import anyio
 from debug_mcp.artifacts.collect import Bounds, Collection, Files, Kept
 from debug_mcp.config import Settings
 from debug_mcp.errors import DebugMcpError, InvalidInput
-from debug_mcp.models.artifacts import Artifact
+from debug_mcp.models.artifacts import Artifact, ArtifactKind
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, Outcome
 from debug_mcp.models.sessions import WORKSPACE, WorkSession
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.reports import note_results
 from debug_mcp.store.commands import End
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.sessions import Sessions
@@ -24,6 +25,7 @@ from debug_mcp.store.sessions import Sessions
 AT_END = Bounds(files=100, total_bytes=256 << 20, entries=100_000, seconds=3)
 # The clock of a file system ticks at least every hundredth of a second.
 _SLACK_SECONDS = 0.05
+_REPORT_ENDING = ("xml", "*")
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +47,8 @@ class Collecting:
         self._confinement = confinement
         self._settings = settings
 
-    async def at_end(self, command: Command, end: End) -> End:
-        """Return the end with what it collected.
+    async def at_end(self, command: Command, end: End, directory: Path) -> End:
+        """Return the end with what it collected; JUnit files that it wrote become its results.
 
         What the call asked for is kept in any case; of what its repository asks for, only what
         changed while the command ran. A fault in collecting is never one of the command.
@@ -59,7 +61,9 @@ class Collecting:
             globs = (command.request.artifacts, repository.artifacts)
             if not any(globs):
                 return end
-            found = await self._collect(session, *globs, since=_began(end))
+            found, fresh = await self._collect(session, *globs, since=_began(end))
+            if command.request.report:
+                await anyio.to_thread.run_sync(self._note_results, directory, found, fresh)
         except (OSError, DebugMcpError) as error:  # its session is gone, or the disk is full
             _log.warning("the artifacts of %s were not collected: %s", command.id, error)
             found = ()
@@ -67,7 +71,8 @@ class Collecting:
 
     async def _collect(
         self, session: WorkSession, asked: Sequence[str], standing: Sequence[str], since: float
-    ) -> tuple[Kept, ...]:
+    ) -> tuple[tuple[Kept, ...], frozenset[str]]:
+        """Return what was kept, and the names of those files that changed since a time."""
         tree = self._confinement.folders(session).tree
         stop = threading.Event()
 
@@ -78,15 +83,29 @@ class Collecting:
                 tree, relative, limit, AT_END, since=since, given_up=stop.is_set
             )
 
-        def both() -> tuple[Kept, ...]:
-            found = [collect(asked, 0)] if asked else []
-            found += [collect(standing, since)] if standing else []
-            return tuple({kept.name: kept for part in found for kept in part.kept}.values())
+        def both() -> tuple[tuple[Kept, ...], frozenset[str]]:
+            changed = list(collect(standing, since).kept) if standing else []
+            reports = [glob for glob in asked if glob.endswith(_REPORT_ENDING)]
+            changed += collect(reports, since).kept if reports else []
+            found = [*(collect(asked, 0).kept if asked else ()), *changed]
+            fresh = frozenset(kept.name for kept in changed)
+            return tuple({kept.name: kept for kept in found}.values()), fresh
 
         try:
             return await anyio.to_thread.run_sync(both, abandon_on_cancel=True)
         finally:
             stop.set()
+
+    def _note_results(self, directory: Path, found: Sequence[Kept], fresh: frozenset[str]) -> None:
+        """A report that was there before says nothing of this command."""
+        note_results(
+            directory,
+            [
+                self._files.path(kept.sha256)
+                for kept in found
+                if kept.kind is ArtifactKind.JUNIT and kept.name in fresh
+            ],
+        )
 
 
 def noted(session: WorkSession, found: Sequence[Kept]) -> tuple[Artifact, ...]:

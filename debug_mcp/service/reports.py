@@ -6,6 +6,7 @@ the command when the session is gone.
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +17,12 @@ from pathlib import Path
 from debug_mcp.beneath import Refused, check_regular, open_beneath
 from debug_mcp.runner.sandbox import Bind
 from debug_mcp.testreports import injected_folder
-from debug_mcp.testreports.model import Report
+from debug_mcp.testreports.junit import Unreadable, read_junit
+from debug_mcp.testreports.model import Report, Result
 from debug_mcp.testreports.pytest_events import read_events
 
 _FOLDER = "reports"
+_JUNIT = "junit"
 # As a command in the sandbox sees them.
 _REPORTS = "/run/debug-mcp/reports"
 _PLUGIN = "/run/debug-mcp/pytest"
@@ -59,19 +62,44 @@ def reporting(
 
 def read_report(directory: Path) -> Report | None:
     """Return what the tests of a command said until now; reads files, so call it in a thread."""
-    try:
-        folder = os.open(directory / _FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        files = list(_files(folder))
-    finally:
-        os.close(folder)
+    files = _all_files(directory / _FOLDER)
     report = read_events(content for _, content in files)
-    if report is None or report.current is None:
+    if report is None:
+        return _of_other_runners(directory)
+    if report.current is None:
         return report
     # The last thing written was that this test begins.
     return replace(report, current_since=datetime.fromtimestamp(files[-1][0] / 1e9, UTC))
+
+
+def _all_files(folder: Path) -> list[tuple[int, bytes]]:
+    """Return when each file of a folder was last written (ns) and its content, oldest first."""
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    try:
+        return list(_files(opened))
+    finally:
+        os.close(opened)
+
+
+def note_results(directory: Path, contents: Sequence[Path]) -> None:
+    """Keep JUnit files that a command wrote as its results, beside what it kept of them itself."""
+    folder = directory / _JUNIT
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for number, content in enumerate(contents[:FILES]):
+        # A copy: a file with two names is taken for a trick when it is read.
+        shutil.copyfile(content, folder / f"{number}.xml")
+
+
+def _of_other_runners(directory: Path) -> Report | None:
+    """Return what JUnit files say; None where there is none that says anything."""
+    tests: dict[str, Result] = {}
+    for _, content in _all_files(directory / _JUNIT):
+        with contextlib.suppress(Unreadable):
+            tests.update(read_junit(content).tests)
+    return Report("junit", complete=True, tests=tests) if tests else None
 
 
 class News:

@@ -181,7 +181,7 @@ class Scheduler:
         while True:
             try:
                 end = await self._start(command) or await self._follow(command)
-                end = await self._collecting.at_end(command, end)
+                end = await self._collecting.at_end(command, end, self.directory(command))
                 await self._commands.finish(command.id, end)
                 break
             except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on

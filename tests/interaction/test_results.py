@@ -3,7 +3,7 @@
 import pytest
 
 from debug_mcp.config import Settings
-from tests.clients import WAYS, connect
+from tests.clients import WAYS, Agent, connect, opened
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +151,38 @@ async def test_whatever_stands_in_the_folder_for_results_does_no_harm(
             " python -m pytest -q",
         )
         assert view["tests"]["failed"] == 1
+
+
+JUNIT = """\
+<testsuite name="js" tests="2">
+  <testcase classname="sum" name="adds" time="0.25"/>
+  <testcase classname="sum" name="carries"><failure message="expected 3, got 4"/></testcase>
+</testsuite>
+"""
+
+
+async def test_what_other_test_runners_write_as_junit_is_read_at_the_end(
+    settings: Settings, upstream: Upstream
+) -> None:
+    upstream.commit("Add a report", {"report.txt": JUNIT, "old.xml": JUNIT})
+    async with connect("memory-modern", settings) as agent:
+        await _reads_junit(agent, await opened(agent, upstream))
+
+
+async def _reads_junit(agent: Agent, session: str) -> None:
+    view = await agent.call(
+        "command_run",
+        session_id=session,
+        command="mkdir out && cp report.txt out/junit.xml; exit 1",
+        artifacts=["out/*.xml", "old.xml"],
+    )
+    assert view["tests"]["from"] == "junit"
+    assert (view["tests"]["passed"], view["tests"]["failed"]) == (1, 1)
+    assert view["tests"]["failures"][0]["tests"] == ["sum::carries"]
+    assert len(view["artifacts"]) == 2
+    stale = await agent.call(
+        "command_run", session_id=session, command="true", artifacts=["old.xml"]
+    )
+    assert "tests" not in stale
+    again = await agent.call("command_wait", command_id=view["command_id"])
+    assert again["tests"] == view["tests"]
