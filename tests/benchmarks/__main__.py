@@ -18,12 +18,14 @@ from pathlib import Path
 from tests.benchmarks import (
     calls,
     commands,
+    http,
     idle,
     launch,
     ledger,
     output,
     parallel,
     sessions,
+    streams,
 )
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.table import HEADER, Line
@@ -36,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "parallel": parallel.lines,
     "sessions": sessions.lines,
     "idle": idle.lines,
+    "http": http.lines,
+    "streams": streams.lines,
     "ledger": ledger.lines,
 }
 

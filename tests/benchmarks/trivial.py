@@ -1,4 +1,9 @@
-"""The SDK's smallest useful server: what no server on this SDK can be cheaper than."""
+"""The SDK's smallest useful server: what no server on this SDK can be cheaper than.
+
+Over stdio, or with a port over HTTP.
+"""
+
+import sys
 
 from mcp.server import MCPServer
 
@@ -12,4 +17,7 @@ async def add(a: int, b: int) -> int:
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    if sys.argv[1:]:
+        server.run("streamable-http", port=int(sys.argv[1]))
+    else:
+        server.run("stdio")
