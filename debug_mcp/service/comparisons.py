@@ -12,7 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
-from debug_mcp.errors import DebugMcpError, InvalidInput, NotFound, ToolFailed
+from debug_mcp.errors import Conflict, DebugMcpError, InvalidInput, NotFound
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import Command, CommandRun, CommandState
 from debug_mcp.models.evidence import CompareRun, CompareView, EvidenceRow, EvidenceState
@@ -163,7 +163,8 @@ class ComparisonService:
             base, head = await self._sides(principal, row)
             return going_on(row, *[await self._last(principal, row, side) for side in (base, head)])
         if "failed" in row.result:
-            raise ToolFailed(f"{row.id} was not compared: {row.result['failed']}")
+            why = f"{row.id} was not compared: {row.result['failed']}"
+            raise Conflict(f"{why}; ask anew, without its key", field="compare_id")
         return CompareView.model_validate(row.result)
 
     def _begin(self, principal: Principal, row: EvidenceRow) -> None:

@@ -118,7 +118,8 @@ def _trivial() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     program = [sys.executable, "-m", "tests.benchmarks.trivial", str(port)]
-    with subprocess.Popen(program, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(program, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
         try:
             end = time.monotonic() + _START_SECONDS
             while time.monotonic() < end:

@@ -7,7 +7,7 @@ import sys
 
 from mcp.server import MCPServer
 
-server = MCPServer("trivial")
+server = MCPServer("trivial", log_level="WARNING")
 
 
 @server.tool()

@@ -287,3 +287,13 @@ async def test_a_closed_session_says_what_became_of_it_after_its_repository_went
     assert (again.status_code, again.json()["state"]) == (200, "closed")
     seen = await ada.get(f"/sessions/{session}")
     assert seen.status_code == 200, seen.text
+
+
+async def test_a_refused_comparison_is_refused_again_and_no_fault_of_the_server(
+    ada: httpx2.AsyncClient,
+) -> None:
+    asked = {"command": "pytest", "base": "no-such-branch", "head": "HEAD", "repository": "app"}
+    for _ in range(2):
+        refused = await ada.post("/comparisons", json=asked, headers={"Idempotency-Key": "k"})
+        assert 400 <= refused.status_code < 500, refused.text
+        assert "no-such-branch" in refused.json()["detail"]
