@@ -1,8 +1,11 @@
 """Token buckets, with a clock of their own."""
 
+import socket
+
 import pytest
 
 from debug_mcp.errors import Busy
+from debug_mcp.transport.http import listen
 from debug_mcp.transport.limits import AtOnce, Buckets
 
 
@@ -67,3 +70,12 @@ def test_requests_at_once_are_counted_by_key_and_given_back() -> None:
             pass
     with at_once.one("ada"):
         pass
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with (
+        listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
