@@ -123,8 +123,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise Unavailable(
             f"cannot listen on {host} port {port}: {why}; give another with --host or --port"
         ) from error
-    # Connections inherit it. asyncio sets it where a socket names its protocol, which this does not;
-    # without it each answer waits 40 ms for the client's acknowledgement of its head.
+    # Connections inherit it. asyncio sets it only where a socket names its protocol, which this
+    # one does not; without it each answer waits 40 ms for an acknowledgement of its head.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
