@@ -18,8 +18,8 @@ from pathlib import Path
 from tests.benchmarks import (
     calls,
     commands,
-    http,
     debugging,
+    http,
     idle,
     launch,
     ledger,
