@@ -16,6 +16,7 @@ from debug_mcp.debuggers.client import (
     Unanswered,
 )
 from debug_mcp.debuggers.tail import Tail
+from debug_mcp.debuggers.values import whole
 from debug_mcp.debuggers.wire import Message
 
 LAUNCH_SECONDS = 60.0
@@ -239,7 +240,7 @@ class Debugger:
         if stop is not None and stop.thread is not None:
             return stop.thread
         threads = await self.threads()
-        return int(threads[0].get("id", 1)) if threads else 1
+        return whole(threads[0].get("id")) if threads else 1
 
     def _become(self, state: State) -> None:
         if self.state is State.ENDED:

@@ -11,7 +11,7 @@ from typing import Any
 
 from debug_mcp.debuggers.client import AdapterGone, Refused, Unanswered
 from debug_mcp.debuggers.debugger import Debugger, Stop
-from debug_mcp.debuggers.values import clip, is_plain
+from debug_mcp.debuggers.values import clip, is_plain, whole
 from debug_mcp.debuggers.wire import Message
 
 FRAMES = 50
@@ -90,10 +90,10 @@ def _frame(number: int, raw: Message, places: Places) -> Frame:
     own = places.relative(path)
     return Frame(
         number=number,
-        id=int(raw.get("id", 0)),
+        id=whole(raw.get("id")),
         function=str(raw.get("name", "?")),
         path=path if own is None else own,
-        line=int(raw.get("line", 0)),
+        line=whole(raw.get("line")),
         own=own is not None,
     )
 

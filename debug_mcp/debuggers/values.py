@@ -19,6 +19,11 @@ def clip(text: str, limit: int = VALUE_CHARACTERS) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…(+{len(text) - limit})"
 
 
+def whole(value: object) -> int:
+    """Return a number that an adapter was to send; 0 for what is none."""
+    return value if isinstance(value, int) else 0
+
+
 def is_plain(variable: Message) -> bool:
     """Return whether a variable is one that the program's author would name."""
     name = str(variable.get("name", ""))

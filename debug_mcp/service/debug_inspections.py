@@ -4,7 +4,7 @@ import anyio
 
 from debug_mcp.debuggers.debugger import Debugger
 from debug_mcp.debuggers.stops import Frame, evaluate, locals_of, members_of, stack_of
-from debug_mcp.debuggers.values import LONG_VALUE_CHARACTERS, clip, is_plain, shown
+from debug_mcp.debuggers.values import LONG_VALUE_CHARACTERS, clip, is_plain, shown, whole
 from debug_mcp.errors import Conflict, InvalidInput, NotFound, ToolFailed
 from debug_mcp.models.debugging import (
     DebugInspect,
@@ -120,7 +120,7 @@ async def _threads(run: LiveRun) -> tuple[ThreadView, ...]:
     """Return the threads, each with the first place of the tree on its stack."""
     found = []
     for thread in (await run.debugger.threads())[:THREADS]:
-        number = int(thread.get("id", 0))
+        number = whole(thread.get("id"))
         found.append(
             ThreadView(
                 thread=number,

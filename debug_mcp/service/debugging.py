@@ -4,6 +4,8 @@ Each call that starts or resumes a program waits, and answers with all that is t
 stands. Nothing is polled, and nothing waits for ever.
 """
 
+import logging
+
 import anyio
 from anyio.abc import TaskGroup
 
@@ -41,6 +43,8 @@ from debug_mcp.store.repositories import Repositories
 RUNS_OF_SESSION = 4
 TIMEOUT_SECONDS = 4 * 3600
 _END_SECONDS = 10
+_log = logging.getLogger(__name__)
+
 _STEPS = {"over": "next", "into": "stepIn", "out": "stepOut"}
 
 
@@ -82,14 +86,13 @@ class DebugService:
         _require(principal)
         session = await self._sessions.ready(principal, args.session_id)
         plan = await self._programs.plan(session, args)
-        command, new = await self._accept(principal, session, args, plan)
-        if not new:
-            row = await self._rows.create(command, args)
-            return await self._present(row, args.wait_seconds)
+        # Shielded: what is accepted is begun, also for a caller that gives up now.
         with anyio.CancelScope(shield=True):
+            command, new = await self._accept(principal, session, args, plan)
             row = await self._rows.create(command, args)
-            run = await self._begin(row, command, plan, session)
-        return await self._settled(run, args.wait_seconds)
+            if new:
+                self._begin(row, command, plan, session)
+        return await self._present(row, args.wait_seconds)
 
     async def control(
         self, principal: Principal, args: DebugControl, report: Report = silent
@@ -171,9 +174,7 @@ class DebugService:
         key = keyed(principal, "debug_run", args, args.idempotency_key)
         return await self._commands.accept(command, key, self._settings.running_commands)
 
-    async def _begin(
-        self, row: DebugRow, command: Command, plan: Plan, session: WorkSession
-    ) -> LiveRun:
+    def _begin(self, row: DebugRow, command: Command, plan: Plan, session: WorkSession) -> LiveRun:
         launch = self._scheduler.launches.expect(command.id, plan.program)
         directory = self._scheduler.directory(command)
         tree = self._confinement.folders(session).tree
@@ -189,6 +190,8 @@ class DebugService:
             await run.drive()
             await self._scheduler.wait(run.command, _END_SECONDS)
             await self._rows.note(run.row.id, (await view_of(run)).compact())
+        except Exception:  # noqa: BLE001  # one run's fault must not end the server
+            _log.warning("debug run %s cannot be followed", run.row.id, exc_info=True)
         finally:
             if self._live.get(run.row.id) is run:
                 del self._live[run.row.id]
@@ -287,11 +290,11 @@ class DebugService:
             await run.finish()
             await self._scheduler.wait(run.command, _END_SECONDS)
             self._live.pop(row.id, None)
-        command, _ = await self._accept(principal, session, asked, plan)
         with anyio.CancelScope(shield=True):
+            command, _ = await self._accept(principal, session, asked, plan)
             await self._rows.restart(row.id, command, asked)
             again = await self._rows.create(command, asked)
-            started = await self._begin(again, command, plan, session)
+            started = self._begin(again, command, plan, session)
         return await self._settled(started, args.wait_seconds)
 
     async def _act(self, run: LiveRun, args: DebugControl) -> list[str]:
