@@ -151,8 +151,8 @@ def is_public(path: str) -> bool:
 
 async def _cut_short(request: OpenRequest, scope: Scope, receive: Receive, send: Send) -> None:
     """End a response that the server gave up; what it was about goes on or stays as it is."""
-    if request.finished:
-        return
+    if request.finished or request.sized:
+        return  # of a part that was promised whole, the connection's end is the only right end
     if scope["type"] == "websocket" and request.started:
         code, reason = (
             (POLICY_VIOLATION, "the token is expired or revoked")

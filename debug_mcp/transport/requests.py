@@ -18,7 +18,7 @@ class OpenRequest:
     """One request under way. Cancelling its scope ends it; ``refused`` says that its token did.
 
     ``standing``: it only waits for news, and nothing is lost when it ends. ``started``: something
-    was answered; ``finished``: all of it.
+    was answered; ``finished``: all of it; ``sized``: its length was promised.
     """
 
     token_id: str
@@ -26,12 +26,15 @@ class OpenRequest:
     standing: bool
     started: bool = False
     finished: bool = False
+    sized: bool = False
     refused: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def sending(self, message: Message) -> None:
         """Know of a message before it is sent."""
         self.started = True
+        if message["type"] == "http.response.start":
+            self.sized = any(name == b"content-length" for name, _ in message["headers"])
         self.finished = message["type"] == "websocket.close" or (
             message["type"].endswith("http.response.body") and not message.get("more_body", False)
         )

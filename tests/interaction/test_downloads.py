@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import httpx2
 import pytest
 
@@ -168,3 +169,17 @@ async def test_a_download_is_its_owners_and_needs_its_scope(
         "/artifacts/x/content",
     ):
         assert (await ada.get(path)).status_code == 404
+
+
+async def test_a_revoked_token_ends_its_download(
+    ada: httpx2.AsyncClient, session: str, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = 64 << 20
+    path = await started(ada, session, f"head -c {size} /dev/zero", wait_seconds=20)
+    with anyio.fail_after(30):
+        async with ada.stream("GET", f"{path}/output") as answer:
+            await services.tokens.revoke(LOCAL, "ada")
+            while "without completing response" not in caplog.text:
+                await anyio.sleep(0.05)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await answer.aread()
