@@ -241,6 +241,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         watching=watching,
         choices=ChoiceService(on.choices),
         tasks=on.task_rows,
+        default_wait=on.settings.default_wait,
     )
     recovery = Recovery(
         on.commands, on.sessions, trees, files, repositories, setup, on.pool, scheduler, on.instance

@@ -131,8 +131,8 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         le=50,
-        description="seconds that calls on commands wait which name none; for clients that cut "
-        "calls early",
+        description="seconds that calls wait at most which name no wait_seconds; for clients that "
+        "cut calls early",
     )
     credentials: dict[str, Credential] = Field(
         default={}, description="by host, in config.toml alone: see the how-to on repositories"

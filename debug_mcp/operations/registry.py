@@ -81,7 +81,16 @@ class Operation:
         Raises:
             DebugMcpError: The arguments are wrong, or the operation says why it cannot be done.
         """
-        return await self.function(call, parse(self.name, self.arguments, raw))
+        args = parse(self.name, self.arguments, raw)
+        return await self.function(call, _patient(args, call.services.default_wait))
+
+
+def _patient(args: Arguments, longest: float | None) -> Arguments:
+    """Return arguments whose caller named no wait, with one that its client bears."""
+    default = getattr(args, "wait_seconds", None)
+    if default is None or longest is None or "wait_seconds" in args.model_fields_set:
+        return args
+    return args.model_copy(update={"wait_seconds": min(default, longest)})
 
 
 def named(operations: Sequence[Operation], name: str) -> Operation:

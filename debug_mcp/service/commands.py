@@ -114,12 +114,6 @@ class CommandService:
             self._scheduler.wake()
         return await self._waited(principal, accepted, args, report)
 
-    def _seconds(self, args: CommandRun | CommandWait) -> float:
-        """Return how long to wait: the server's setting counts where the caller named nothing."""
-        if "wait_seconds" in args.model_fields_set or self._settings.default_wait is None:
-            return args.wait_seconds
-        return self._settings.default_wait
-
     async def wait(
         self, principal: Principal, args: CommandWait, report: Report = silent
     ) -> CommandView:
@@ -139,7 +133,7 @@ class CommandService:
         """Wait as was asked; return the view of what is there then."""
         since = args.since if isinstance(args, CommandWait) else 0
         watch = watch_for(args.until, command, self._scheduler.directory(command), since)
-        command, until = await self._waits.wait(command, self._seconds(args), report, watch)
+        command, until = await self._waits.wait(command, args.wait_seconds, report, watch)
         view = await self._view(principal, command, since=since)
         if until is None:
             return view

@@ -4,6 +4,7 @@ The work is a row that any server can take over. Each step (a session, a command
 key made of the row's id, so a server that takes over begins anew and finds what was done.
 """
 
+import contextlib
 import logging
 import re
 from dataclasses import dataclass
@@ -95,14 +96,16 @@ class ComparisonService:
             return await self._waited(
                 principal, await self._owned(principal, args.compare_id), args.wait_seconds
             )
-        row, new = await self._accept(principal, args)
-        if new:
-            try:
-                await self._sides(principal, row)  # what is wrong with it is said at once
-            except DebugMcpError as error:
-                await self._rows.finish(row.id, {"failed": error.message})
-                raise
-            self._begin(principal, row)
+        # Shielded: what is accepted is begun, also for a caller that gives up now.
+        with anyio.CancelScope(shield=True):
+            row, new = await self._accept(principal, args)
+            if new:
+                try:
+                    await self._sides(principal, row)  # what is wrong with it is said at once
+                except DebugMcpError as error:
+                    await self._rows.finish(row.id, {"failed": error.message})
+                    raise
+                self._begin(principal, row)
         return await self._waited(principal, row, args.wait_seconds)
 
     async def take_over(self) -> None:
@@ -173,8 +176,10 @@ class ComparisonService:
 
     async def _work(self, principal: Principal, row: EvidenceRow) -> None:
         """Bring a comparison to its end."""
+        left: list[_Side] = []
         try:
-            result = (await self._compare(principal, row)).model_dump(mode="json")
+            view, left = await self._compare(principal, row)
+            result = view.model_dump(mode="json")
         except DebugMcpError as error:
             result = {"failed": error.message}
         except Exception as error:  # noqa: BLE001  # one comparison's fault must not end the server
@@ -182,18 +187,30 @@ class ComparisonService:
             result = {"failed": f"the server failed: {type(error).__name__}: {error}"}
         await self._rows.finish(row.id, result)
         self._finished.pop(row.id).set()
+        for side in left:
+            with contextlib.suppress(DebugMcpError):  # its time is over soon
+                await self._closing.close(principal, SessionClose(session_id=side.session.id))
 
-    async def _compare(self, principal: Principal, row: EvidenceRow) -> CompareView:
+    async def _compare(
+        self, principal: Principal, row: EvidenceRow
+    ) -> tuple[CompareView, list[_Side]]:
+        """Return what came of it, and the sides whose sessions nobody needs any more."""
         sides = await self._sides(principal, row)
         ran: dict[str, list[Ran]] = {side.name: [] for side in sides}
+        wrong: list[DebugMcpError] = []
 
         async def run_all(side: _Side) -> None:
-            for number in range(row.asked.repeats):
-                ran[side.name].append(await self._run(principal, row, side, str(number)))
+            try:
+                for number in range(row.asked.repeats):
+                    ran[side.name].append(await self._run(principal, row, side, str(number)))
+            except DebugMcpError as error:
+                wrong.append(error)
 
         async with anyio.create_task_group() as tasks:
             for side in sides:
                 tasks.start_soon(run_all, side)
+        if wrong:
+            raise wrong[0]
         found = compare(*[[r.report for r in ran[side.name] if r.report] for side in sides])
         if found.flips and row.asked.repeats == 1:
             # A test that flips by chance is no evidence: it must do so twice.
@@ -203,11 +220,9 @@ class ComparisonService:
                 ran[side.name].append(again)
             found = compare(*[[r.report for r in ran[side.name] if r.report] for side in sides])
         view = compared(row, [(side.session, ran[side.name][0]) for side in sides], found)
-        for side in sides:
-            # What fails can be looked into on the other side for as long as its session is there.
-            if side.opened and not (side.name == "head" and found.newly_failing):
-                await self._closing.close(principal, SessionClose(session_id=side.session.id))
-        return view
+        # What newly fails on head can be looked into for as long as its session is there.
+        kept = "head" if found.newly_failing else None
+        return view, [side for side in sides if side.opened and side.name != kept]
 
     async def _sides(self, principal: Principal, row: EvidenceRow) -> tuple[_Side, _Side]:
         """Return both sides; their sessions are opened once, however often this is called."""

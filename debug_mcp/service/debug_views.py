@@ -1,5 +1,7 @@
 """The view of a debug run: while it runs, where it stands still, and after its end."""
 
+from dataclasses import dataclass
+
 import anyio
 
 from debug_mcp.debuggers.debugger import State, Stop
@@ -35,16 +37,15 @@ from debug_mcp.service.reports import read_report
 from debug_mcp.service.result_views import results_view
 
 OUTPUT_BYTES = 1500
-LONGEST_WAIT = 50
 
 
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """What is looked at again within one call."""
+    """Where the program stands: what holds until it goes on."""
 
-    def __init__(self, stop: Stop, stack: Stack, frame: Frame | None) -> None:
-        self.stop = stop
-        self.stack = stack
-        self.frame = frame
+    stop: Stop
+    stack: Stack
+    frame: Frame | None
 
 
 async def sight(run: LiveRun, frame: int | None = None, thread: int | None = None) -> Seen | None:
@@ -86,9 +87,7 @@ async def _stopped(run: LiveRun, seen: Seen) -> DebugView:
     threads = await debugger.threads()
     shown, more = values_of(variables)
     lines, more_frames = stack_lines(seen.stack)
-    failed = (
-        exception is not None and run.is_test and not run.row.asked.stop_on.startswith("raised")
-    )
+    failed = exception is not None and run.is_test
     reason = reason_of(seen.stop.reason, exception, python=run.is_python)
     test = run.row.asked.test
     if failed:
@@ -150,10 +149,8 @@ async def _going_or_over(run: LiveRun) -> DebugView:
     tests = await anyio.to_thread.run_sync(_tests, run) if over else None
     waiting: NextCall = {
         "tool": "debug_control",
-        "arguments": {
-            "debug_id": run.row.id, "action": "continue", "wait_seconds": LONGEST_WAIT
-        },
-    }  # fmt: skip
+        "arguments": {"debug_id": run.row.id, "action": "continue"},
+    }
     return DebugView(
         **_common(run),
         state=STATES[run.debugger.state],

@@ -23,7 +23,10 @@ from debug_mcp.store.tasks import Tasks
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One attribute for each noun."""
+    """One attribute for each noun.
+
+    ``default_wait`` is how long calls wait at most that do not say how long, in seconds.
+    """
 
     repositories: RepositoryService
     removal: Removal
@@ -42,3 +45,4 @@ class Services:
     watching: Watching
     choices: ChoiceService
     tasks: Tasks
+    default_wait: float | None = None

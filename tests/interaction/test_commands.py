@@ -176,3 +176,26 @@ async def test_what_cannot_be_waited_for_is_refused(agent: Agent, session: str) 
     assert "no RE2 pattern" in refused["error"]["message"]
     refused = await agent.refused("command_wait", command_id=ran["command_id"], wait_seconds="nan")
     assert refused["error"]["field"] == "wait_seconds"
+
+
+async def test_calls_that_name_no_wait_are_short_where_the_client_needs_that(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data", isolation=IsolationPolicy.NONE, grace_seconds=1, default_wait=0
+    )
+    async with connect("memory-modern", settings) as agent:
+        cloning = await agent.call("repository_init", url=str(upstream.path))
+        while cloning["state"] != "ready":
+            cloning = await agent.call("repository_init", url=str(upstream.path), wait_seconds=20)
+        session = (await agent.call("session_create"))["session_id"]
+        view = await agent.call("command_run", session_id=session, command="cat", stdin="open")
+        assert view["state"] != "finished"
+        assert view["next"]["arguments"]["wait_seconds"] == 0
+        compared = await agent.call("compare_run", base="main", head="main", command="sleep 0.5")
+        assert compared["state"] == "running"
+        while compared["state"] == "running":
+            compared = await agent.call(
+                "compare_run", compare_id=compared["compare_id"], wait_seconds=20
+            )
+        await agent.call("command_cancel", command_id=view["command_id"])

@@ -108,6 +108,10 @@ async def test_what_a_patch_breaks_stands_first_with_its_error_and_the_next_call
     assert ("'A' == 'a'" in changed["base"], "'A!' == 'a'" in changed["head"]) == (True, True)
     stopped = await agent.follow(view)
     assert (stopped["reason"], stopped["test"]) == ("test_failed", "test_shapes.py::test_name")
+    base = view["base"]["session_id"]
+    with anyio.fail_after(20):
+        while (await agent.call("session_get", session_id=base))["state"] != "closed":
+            await anyio.sleep(0.02)
 
 
 @pytest.mark.bwrap
