@@ -4,12 +4,15 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from debug_mcp.cli.parser import build_parser, parse
+from debug_mcp.cli.loading import loading
 from debug_mcp.errors import DebugMcpError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not be done, or 2 for wrong usage."""
+    with loading():
+        from debug_mcp.cli.parser import build_parser, parse  # noqa: PLC0415
+
     parser = build_parser()
     options = parse(parser, arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="debug-mcp: %(message)s")

@@ -5,6 +5,7 @@ import sys
 
 import anyio
 
+from debug_mcp.cli.loading import loading
 from debug_mcp.cli.platforms import elsewhere
 from debug_mcp.config import Settings, forget_git_variables, load
 from debug_mcp.errors import InvalidInput, Unavailable
@@ -20,7 +21,8 @@ def stdio(options: argparse.Namespace) -> int:
         anyio.run(serve_sentence, sentence)
         return 1
     # The SDK takes most of a second to import: only when it is about to serve.
-    from debug_mcp.cli.launched import run_stdio  # noqa: PLC0415
+    with loading():
+        from debug_mcp.cli.launched import run_stdio  # noqa: PLC0415
 
     anyio.run(run_stdio, _settings(options, default_wait=options.default_wait))
     return 0
