@@ -283,9 +283,11 @@ class CommandService:
         if command.state is not CommandState.QUEUED:
             return None
         ahead = await self._store.ahead(command)
+        _, begun = await self._store.count_unfinished()
+        if (await self._store.get(command.id)).state is not CommandState.QUEUED:
+            return None  # it started meanwhile, and would be said to wait for itself
         if ahead:
             return QueueView(ahead=len(ahead), waits_for=ahead[0])
-        _, begun = await self._store.count_unfinished()
         places = self._settings.running_commands
         return QueueView(ahead=0, places=places) if begun >= places else None
 
