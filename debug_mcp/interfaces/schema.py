@@ -46,7 +46,10 @@ def _slim(node: Any, definitions: dict[str, Any], noise: set[str]) -> Any:
 
 def _is_plain(default: Any, node: dict[str, Any]) -> bool:
     """Return whether a default says nothing, or nothing that is not said in words."""
-    return default in (None, False, [], {}, "") or "default" in node.get("description", "")
+    told = node.get("description", "")
+    # "false: …" says what the other choice does.
+    said = "default" in told or (default is True and told.startswith("false:"))
+    return said or default in (None, False, [], {}, "")
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ IdempotencyKey = Annotated[
     Field(
         min_length=1,
         max_length=200,
-        description="repeat a lost call with the same key: it is done once",
+        description="a call sent again with its key is done once",
     ),
 ]
 

@@ -94,7 +94,7 @@ class CommandRun(Arguments):
         default=RUN_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
     )
     until: str | None = Field(default=None, description="answer earlier: see command_wait")
-    network: bool = Field(default=False, description="share the host's network; off by default")
+    network: bool = Field(default=False, description="share the host's network")
     parallel: bool = Field(default=False, description="run beside the session's queue")
     artifacts: Globs = Field(
         default=[], description="globs of files to keep at its end, besides the repository's"
@@ -107,9 +107,7 @@ class CommandWait(Arguments):
     """Arguments of ``command_wait``."""
 
     command_id: CommandId
-    wait_seconds: WaitSeconds = Field(
-        default=WAIT_SECONDS, description="answer after this long; default and most 50"
-    )
+    wait_seconds: WaitSeconds = Field(default=WAIT_SECONDS, description="default and most 50")
     since: int = Field(default=0, ge=0, description="show output from this byte offset on")
     until: str | None = Field(
         default=None,

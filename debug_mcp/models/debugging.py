@@ -22,7 +22,7 @@ STEPS = 50
 Values = dict[str, str]
 """Values, each cut to what is shown of it, by name or expression."""
 
-DebugId = Annotated[str, Field(min_length=1, max_length=64, description="from debug_run")]
+DebugId = Annotated[str, Field(min_length=1, max_length=64)]
 Expression = Annotated[
     str, StringConstraints(min_length=1, max_length=EXPRESSION_CHARACTERS, strip_whitespace=True)
 ]

@@ -53,13 +53,9 @@ class FileEditing(Arguments):
     """One change of one file: ``old`` and ``new``, or ``content``, or ``delete``."""
 
     path: TreePath
-    old: str | None = Field(
-        default=None, min_length=1, max_length=PATCH_CHARACTERS, description="occurs exactly once"
-    )
+    old: str | None = Field(default=None, min_length=1, max_length=PATCH_CHARACTERS)
     new: str | None = Field(default=None, max_length=PATCH_CHARACTERS)
-    content: str | None = Field(
-        default=None, max_length=PATCH_CHARACTERS, description="of the whole file, new or not"
-    )
+    content: str | None = Field(default=None, max_length=PATCH_CHARACTERS)
     delete: bool = False
 
     @model_validator(mode="after")
@@ -77,9 +73,7 @@ class FileEdit(Arguments):
 
     session_id: SessionId
     edits: list[FileEditing] = Field(default=[], max_length=EDITS, description="made in this order")
-    patch: str | None = Field(
-        default=None, max_length=PATCH_CHARACTERS, description="instead: a unified diff"
-    )
+    patch: str | None = Field(default=None, max_length=PATCH_CHARACTERS)
 
     @model_validator(mode="after")
     def _one_form(self) -> "FileEdit":

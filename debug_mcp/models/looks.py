@@ -14,7 +14,7 @@ PATHS = 200
 class SessionGet(Arguments):
     """Arguments of ``session_get``."""
 
-    session_id: SessionId | None = Field(default=None, description="without it: the list")
+    session_id: SessionId | None = None
     cursor: str | None = Field(default=None, max_length=64, description="next_cursor of a page")
     limit: int = Field(default=20, ge=1, le=100, description="of the list; at most 100")
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import Arguments, View
 
-CommandId = Annotated[str, Field(min_length=1, max_length=64, description="from command_run")]
+CommandId = Annotated[str, Field(min_length=1, max_length=64)]
 Mode = Literal["tail", "head", "range", "search", "errors"]
 PAGE_BYTES = 40_000
 
@@ -16,16 +16,12 @@ class CommandOutput(Arguments):
     """Arguments of ``command_output``."""
 
     command_id: CommandId
-    mode: Mode | None = Field(
-        default=None, description="default tail; range with offset, search with pattern"
-    )
+    mode: Mode | None = Field(default=None, description="default tail")
     pattern: str | None = Field(
         default=None, description="a text within a line, or re: and an RE2 pattern"
     )
-    context: int = Field(default=0, ge=0, le=10, description="lines around each match; default 0")
-    offset: int = Field(
-        default=0, ge=0, description="first byte, for range, search and errors; default 0"
-    )
+    context: int = Field(default=0, ge=0, le=10, description="lines around each match")
+    offset: int = Field(default=0, ge=0, description="first byte, for range, search and errors")
     length: int = Field(
         default=6000, ge=1, le=PAGE_BYTES, description="bytes; default 6000, at most 40000"
     )

@@ -109,7 +109,7 @@ class RepositoryInit(Arguments):
     )
     env: Environment | None = Field(default=None, description="variables of all its commands")
     wait_seconds: WaitSeconds = Field(
-        default=INIT_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
+        default=INIT_WAIT_SECONDS, description="default 20, at most 50"
     )
 
     def settings(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class WorkSession:
         return min(ends, default=None)
 
 
-SessionId = Annotated[str, Field(min_length=1, max_length=64, description="from session_create")]
+SessionId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 Label = Annotated[
@@ -117,7 +117,7 @@ class SessionCreate(Arguments):
         default=None, ge=1, description="closed after this long, work saved; default 7 days"
     )
     wait_seconds: WaitSeconds = Field(
-        default=20, description="answer after this long while set-up runs; default 20, at most 50"
+        default=20, description="for the set-up; default 20, at most 50"
     )
     idempotency_key: IdempotencyKey = None
 
@@ -127,7 +127,7 @@ class SessionExport(Arguments):
 
     session_id: SessionId
     kind: Literal["branch", "patch", "bundle"] = Field(
-        default="branch", alias="as", description="branch, patch or bundle; default branch"
+        default="branch", alias="as", description="default branch"
     )
     message: str | None = Field(default=None, max_length=10_000, description="commit message")
     branch: str | None = Field(
