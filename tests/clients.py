@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -122,6 +123,14 @@ def stdio_parameters(settings: Settings) -> StdioServerParameters:
         ],
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
     )  # fmt: skip
+
+
+def launched_server() -> int:
+    """Return the process id of the server that this test has launched over stdio."""
+    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        if b"debug_mcp\0stdio" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    raise AssertionError("there is no server")
 
 
 def the_person() -> Principal:

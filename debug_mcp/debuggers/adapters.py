@@ -67,15 +67,12 @@ def check_stop_on(stop_on: str) -> bool:
     return stop_on in (FAILURE, ENTRY, NONE) or named
 
 
-def python_start(
-    program: PythonProgram, cwd: str, env: dict[str, str], stop_on: str, *, plugin: bool
-) -> Start:
+def python_start(program: PythonProgram, cwd: str, stop_on: str, *, plugin: bool) -> Start:
     """Return how to start a Python program under debugpy.
 
     Args:
         program: It.
         cwd: Where, as the program sees it.
-        env: Further variables.
         stop_on: When to stop it besides breakpoints.
         plugin: A plugin of pytest stops it at failures, so nothing else must.
     """
@@ -91,7 +88,6 @@ def python_start(
         "args": list(program.arguments),
         "python": [*program.interpreter, "-Xfrozen_modules=off"],
         "cwd": cwd,
-        "env": env,
         "console": "internalConsole",
         "redirectOutput": False,  # it goes where the output of any command goes
         "justMyCode": True,
@@ -114,13 +110,12 @@ def _python_filters(stop_on: str, *, plugin: bool) -> Message:
     return {"filters": ["uncaught"] if stop_on == FAILURE and not plugin else []}
 
 
-def native_start(program: NativeProgram, cwd: str, env: dict[str, str], stop_on: str) -> Start:
+def native_start(program: NativeProgram, cwd: str, stop_on: str) -> Start:
     """Return how to start a program of machine code under lldb-dap; it stops at each crash."""
     arguments: Message = {
         "program": program.program,
         "args": list(program.arguments),
         "cwd": cwd,
-        "env": env,
         "stopOnEntry": stop_on == ENTRY,
         "disableASLR": False,  # a sandbox may forbid it
     }

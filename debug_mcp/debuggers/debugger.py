@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import anyio
@@ -16,7 +16,7 @@ from debug_mcp.debuggers.client import (
     Unanswered,
 )
 from debug_mcp.debuggers.tail import Tail
-from debug_mcp.debuggers.values import whole
+from debug_mcp.debuggers.values import objects, whole
 from debug_mcp.debuggers.wire import Message
 
 LAUNCH_SECONDS = 60.0
@@ -85,14 +85,6 @@ class Start:
     filters: Message | None = None
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What the adapter has told by events."""
-
-    initialized: anyio.Event = field(default_factory=anyio.Event)
-    changed: anyio.Event = field(default_factory=anyio.Event)
-
-
 class Debugger:
     """Drives one program; ``serve`` must run as long as it does.
 
@@ -114,7 +106,8 @@ class Debugger:
         self.changed_breakpoints: dict[int, Placed] = {}
         self._take = take
         self._stops = 0
-        self._heard = _Heard()
+        self._initialized = anyio.Event()
+        self._changed = anyio.Event()
 
     async def serve(self) -> None:
         """Follow the adapter to its end."""
@@ -138,7 +131,7 @@ class Debugger:
             "initialize", {**_WHO, "adapterID": start.adapter}, LAUNCH_SECONDS
         )
         launched = await self.client.begin(start.request, start.arguments)
-        await self._initialized(launched.body)
+        await self._ready(launched.body)
         if place is not None:
             await place()
         if start.filters is not None:
@@ -149,7 +142,7 @@ class Debugger:
             await self.client.request("configurationDone", {})
         await launched.body(LAUNCH_SECONDS)
 
-    async def _initialized(self, launched: Callable[[float], Awaitable[Message]]) -> None:
+    async def _ready(self, launched: Callable[[float], Awaitable[Message]]) -> None:
         """Wait for the event; an adapter that refuses the launch never sends it."""
         refusal: list[Exception] = []
 
@@ -164,7 +157,7 @@ class Debugger:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch, tasks.cancel_scope)
-            await self._heard.initialized.wait()
+            await self._initialized.wait()
             tasks.cancel_scope.cancel()
         if refusal:
             raise refusal[0]
@@ -190,8 +183,7 @@ class Debugger:
                     "lines": [each["line"] for each in wanted],
                 },
             )
-        answers = body.get("breakpoints")
-        found = [_placed(answer) for answer in answers] if isinstance(answers, list) else []
+        found = [_placed(answer) for answer in objects(body, "breakpoints")]
         return (found + [Placed() for _ in wanted])[: len(wanted)]
 
     async def resume(self, how: str = "continue") -> None:
@@ -219,7 +211,7 @@ class Debugger:
         """Return as soon as the program stands still or has ended, or after some seconds."""
         with anyio.move_on_after(seconds):
             while self.state in (State.STARTING, State.RUNNING):
-                await self._heard.changed.wait()
+                await self._changed.wait()
         return self.state
 
     async def end(self) -> None:
@@ -232,8 +224,7 @@ class Debugger:
 
     async def threads(self) -> list[Message]:
         """Return the program's threads."""
-        found = (await self.client.request("threads")).get("threads")
-        return [thread for thread in found or () if isinstance(thread, dict)]
+        return objects(await self.client.request("threads"), "threads")
 
     async def _thread(self, stop: Stop | None) -> int:
         """Return the thread that stopped; or any: adapters then mean all."""
@@ -250,13 +241,13 @@ class Debugger:
             self.stop = None
         if state is State.ENDED:
             self.ended.set()
-        self._heard.changed.set()
-        self._heard.changed = anyio.Event()
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def _on_event(self, name: str, body: Message) -> None:
         match name:
             case "initialized":
-                self._heard.initialized.set()
+                self._initialized.set()
             case "stopped":
                 self._stopped(body)
             case "exited":

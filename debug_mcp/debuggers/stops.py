@@ -7,11 +7,10 @@ one look, and never reach an agent.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from debug_mcp.debuggers.client import AdapterGone, Refused, Unanswered
 from debug_mcp.debuggers.debugger import Debugger, Stop
-from debug_mcp.debuggers.values import clip, is_plain, whole
+from debug_mcp.debuggers.values import clip, is_plain, objects, whole
 from debug_mcp.debuggers.wire import Message
 
 FRAMES = 50
@@ -74,14 +73,11 @@ async def stack_of(
     body = await debugger.client.request(
         "stackTrace", {"threadId": thread, "startFrame": start, "levels": levels}
     )
-    raw = body.get("stackFrames")
     frames = [
         _frame(number, frame, places)
-        for number, frame in enumerate(raw if isinstance(raw, list) else [], start)
-        if isinstance(frame, dict)
+        for number, frame in enumerate(objects(body, "stackFrames"), start)
     ]
-    total = body.get("totalFrames")
-    return Stack(frames, max(total if isinstance(total, int) else 0, start + len(frames)))
+    return Stack(frames, max(whole(body.get("totalFrames")), start + len(frames)))
 
 
 def _frame(number: int, raw: Message, places: Places) -> Frame:
@@ -103,18 +99,18 @@ async def locals_of(debugger: Debugger, frame: Frame) -> list[Message]:
 
     Some debuggers have one scope for each block, so all of them are taken together.
     """
-    scopes = (await debugger.client.request("scopes", {"frameId": frame.id})).get("scopes")
+    body = await debugger.client.request("scopes", {"frameId": frame.id})
     found: dict[str, Message] = {}
-    for scope in scopes if isinstance(scopes, list) else ():
+    for scope in objects(body, "scopes"):
         if _is_local(scope):
-            for variable in await members_of(debugger, scope.get("variablesReference", 0)):
+            for variable in await members_of(debugger, whole(scope.get("variablesReference"))):
                 if is_plain(variable):
                     found.setdefault(str(variable.get("name")), variable)
     return list(found.values())
 
 
-def _is_local(scope: Any) -> bool:
-    if not isinstance(scope, dict) or scope.get("expensive"):
+def _is_local(scope: Message) -> bool:
+    if scope.get("expensive"):
         return False
     hint, name = scope.get("presentationHint"), str(scope.get("name", "")).lower()
     return hint not in ("registers", "globals") and not name.startswith(("global", "register"))
@@ -127,8 +123,7 @@ async def members_of(debugger: Debugger, reference: int) -> list[Message]:
     body = await debugger.client.request(
         "variables", {"variablesReference": reference}, LOOK_SECONDS
     )
-    raw = body.get("variables")
-    return [member for member in raw if isinstance(member, dict)] if isinstance(raw, list) else []
+    return objects(body, "variables")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +151,10 @@ async def evaluate(
         return Value(f"error: {clip(lines[-1].strip() if lines else 'it failed')}", error=True)
     except Unanswered:
         return Value(f"error: no value in {seconds:g} s; it goes on in the program", error=True)
-    reference = body.get("variablesReference")
-    return Value(str(body.get("result", "")), reference if isinstance(reference, int) else 0)
+    return Value(str(body.get("result", "")), whole(body.get("variablesReference")))
 
 
-async def values_of(
+async def evaluate_all(
     debugger: Debugger, expressions: Sequence[str], frame: Frame | None, context: str = "watch"
 ) -> dict[str, str]:
     """Return what each of some expressions comes to in a frame, as a text."""

@@ -24,6 +24,12 @@ def whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
+def objects(body: Message, name: str) -> list[Message]:
+    """Return the objects of a list that an adapter was to send; none where it is no list."""
+    members = body.get(name)
+    return [each for each in members if isinstance(each, dict)] if isinstance(members, list) else []
+
+
 def is_plain(variable: Message) -> bool:
     """Return whether a variable is one that the program's author would name."""
     name = str(variable.get("name", ""))

@@ -18,7 +18,7 @@ async def debug_run(call: Call, args: DebugRun) -> DebugView:
     Answers with the place, source, locals, stack and output there. A failing test stops in the
     frame that failed. Go on with debug_control, look around with debug_inspect.
     """
-    return await call.services.debugging.run(call.principal, args, call.report)
+    return await call.services.debugging.run(call.principal, args)
 
 
 @operation(
@@ -33,7 +33,7 @@ async def debug_control(call: Call, args: DebugControl) -> DebugView:
 
     While it runs, continue only waits on.
     """
-    return await call.services.debugging.control(call.principal, args, call.report)
+    return await call.services.debugging.control(call.principal, args)
 
 
 @operation(

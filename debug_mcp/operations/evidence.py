@@ -25,4 +25,4 @@ async def compare_run(call: Call, args: CompareRun) -> CompareView:
 
     A session's own work is head: session_id. What flips is run again before it is reported.
     """
-    return await call.services.comparisons.run(call.principal, args, call.report)
+    return await call.services.comparisons.run(call.principal, args)

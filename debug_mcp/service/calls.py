@@ -26,6 +26,12 @@ def again(command: Command, /, **changes: object) -> NextCall:
     return {"tool": "command_run", "arguments": {**asked, **changes}}
 
 
+def driving(debug_id: str, action: str, **further: object) -> NextCall:
+    """Return the call that drives a debug run."""
+    asked: dict[str, object] = {"debug_id": debug_id, "action": action, **further}
+    return {"tool": "debug_control", "arguments": asked}
+
+
 def with_program(command: Command, old: str, new: list[str]) -> NextCall | None:
     """Return the call again with another program; None where it is not plain what to replace."""
     asked = command.request.command

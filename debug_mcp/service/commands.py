@@ -23,7 +23,7 @@ from debug_mcp.models.commands import (
     UntilView,
 )
 from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
-from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState
+from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState, WorkSession
 from debug_mcp.runner import output
 from debug_mcp.runner.supervisor import has_begun
 from debug_mcp.service.artifacts import with_collected
@@ -294,10 +294,14 @@ class CommandService:
     async def _view(self, principal: Principal, command: Command, since: int = 0) -> CommandView:
         directory = self._scheduler.directory(command)
         queue = await self._place(command)
-        policy = await self._lacking(principal, command)
         around = await self._around(command)
         default_wait = self._settings.default_wait
-        debug = await self._debuggable(principal, command)
+        policy, debug = None, False
+        if command.outcome is Outcome.FAILED:
+            session = await self._sessions.owned(principal, command.session_id)
+            policy = self._lacking(principal, command, session)
+            ready = session.state is SessionState.READY
+            debug = ready and Scope.DEBUG_CONTROL in principal.scopes
         view = await anyio.to_thread.run_sync(
             command_view, command, directory, since, queue, policy, default_wait, around, debug
         )
@@ -309,19 +313,11 @@ class CommandService:
             return None
         return await self._confinement.surroundings(command.session_id)
 
-    async def _debuggable(self, principal: Principal, command: Command) -> bool:
-        """Return whether a command that failed can be run again under a debugger."""
-        if command.outcome is not Outcome.FAILED or Scope.DEBUG_CONTROL not in principal.scopes:
-            return False
-        session = await self._sessions.owned(principal, command.session_id)
-        return session.state is SessionState.READY
-
-    async def _lacking(self, principal: Principal, command: Command) -> NetworkPolicy | None:
+    def _lacking(
+        self, principal: Principal, command: Command, session: WorkSession
+    ) -> NetworkPolicy | None:
         """Return what holds for a command that may have failed for want of the network."""
-        if command.outcome is not Outcome.FAILED or command.request.network:
-            return None
-        session = await self._sessions.owned(principal, command.session_id)
-        if session.isolation is Isolation.NONE:
+        if command.request.network or session.isolation is Isolation.NONE:
             return None
         return self._network.policy(principal.name)
 

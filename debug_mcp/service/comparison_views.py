@@ -54,14 +54,10 @@ def going_on(row: EvidenceRow, base: Ran | None, head: Ran | None) -> CompareVie
     return CompareView(
         compare_id=row.id,
         state=row.state,
-        base=None if base is None else _progress(base),
-        head=None if head is None else _progress(head),
+        base=None if base is None else _side(base, base.command.session_id),
+        head=None if head is None else _side(head, head.command.session_id),
         next=waiting,
     )
-
-
-def _progress(ran: Ran) -> SideView:
-    return _side(ran, ran.command.session_id)
 
 
 def compared(

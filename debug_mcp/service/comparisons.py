@@ -7,6 +7,7 @@ key made of the row's id, so a server that takes over begins anew and finds what
 import contextlib
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -14,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.errors import Conflict, DebugMcpError, InvalidInput, NotFound
-from debug_mcp.models.base import Report, now, silent
+from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandRun, CommandState
 from debug_mcp.models.evidence import CompareRun, CompareView, EvidenceRow, EvidenceState
 from debug_mcp.models.sessions import SessionClose, SessionCreate, WorkSession
@@ -29,7 +30,7 @@ from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.store.evidence import Evidence
 from debug_mcp.store.repositories import Repositories
-from debug_mcp.testreports.comparison import compare
+from debug_mcp.testreports.comparison import Comparison, compare
 
 # A session that was opened for one side is there for so long, to look into what failed.
 SESSION_SECONDS = 3600
@@ -80,9 +81,7 @@ class ComparisonService:
         self._tasks = tasks
         self._finished: dict[str, anyio.Event] = {}
 
-    async def run(
-        self, principal: Principal, args: CompareRun, report: Report = silent
-    ) -> CompareView:
+    async def run(self, principal: Principal, args: CompareRun) -> CompareView:
         """Compare, and wait for the result as long as was asked.
 
         Raises:
@@ -211,14 +210,14 @@ class ComparisonService:
                 tasks.start_soon(run_all, side)
         if wrong:
             raise wrong[0]
-        found = compare(*[[r.report for r in ran[side.name] if r.report] for side in sides])
+        found = _compared(ran)
         if found.flips and row.asked.repeats == 1:
             # A test that flips by chance is no evidence: it must do so twice.
             only = "\n".join(found.flips) if len(found.flips) <= AGAIN else None
             for side in sides:
                 again = await self._run(principal, row, side, "again", only)
                 ran[side.name].append(again)
-            found = compare(*[[r.report for r in ran[side.name] if r.report] for side in sides])
+            found = _compared(ran)
         view = compared(row, [(side.session, ran[side.name][0]) for side in sides], found)
         # What newly fails on head can be looked into for as long as its session is there.
         kept = "head" if found.newly_failing else None
@@ -285,3 +284,9 @@ class ComparisonService:
         directory = self._scheduler.directory(command)
         report = await anyio.to_thread.run_sync(read_report, directory)
         return Ran(command, report, directory)
+
+
+def _compared(ran: Mapping[str, Sequence[Ran]]) -> Comparison:
+    """Compare all runs that had results."""
+    base, head = ([run.report for run in ran[side] if run.report] for side in ("base", "head"))
+    return compare(base, head)

@@ -103,7 +103,7 @@ class Confinement:
         root = self._layout.sessions / session_id
         scripts = [] if tools.scripts is None else [tools.scripts]
         path = [Path(folder) for folder in tools.toolchains.path.split(":") if folder]
-        return Surroundings(root / "tree", root / "home", (*scripts, *path))
+        return Surroundings(root / "tree", root / "home", (*scripts, *path), scripts=tools.scripts)
 
     async def program(
         self,

@@ -2,8 +2,7 @@
 
 import anyio
 
-from debug_mcp.debuggers.debugger import Debugger
-from debug_mcp.debuggers.stops import Frame, evaluate, locals_of, members_of, stack_of
+from debug_mcp.debuggers.stops import Frame, evaluate, evaluate_all, locals_of, members_of, stack_of
 from debug_mcp.debuggers.values import LONG_VALUE_CHARACTERS, clip, is_plain, shown, whole
 from debug_mcp.errors import Conflict, InvalidInput, NotFound, ToolFailed
 from debug_mcp.models.debugging import (
@@ -13,6 +12,7 @@ from debug_mcp.models.debugging import (
     MemberView,
     ThreadView,
 )
+from debug_mcp.service.calls import driving
 from debug_mcp.service.debug_live import FAILURES, LiveRun
 from debug_mcp.service.debug_sights import breakpoint_views, source_of, stack_lines, values_of
 from debug_mcp.service.debug_views import Seen, sight
@@ -36,10 +36,7 @@ async def inspected(run: LiveRun, args: DebugInspect) -> DebugView:
                 raise Conflict(
                     "the program runs: there is nothing to look at until it stands still",
                     field="debug_id",
-                    next_call={
-                        "tool": "debug_control",
-                        "arguments": {"debug_id": run.row.id, "action": "pause"},
-                    },
+                    next_call=driving(run.row.id, "pause"),
                 )
             return await _look(run, seen, args)
         except FAILURES as error:
@@ -81,11 +78,8 @@ async def _look(run: LiveRun, seen: Seen, args: DebugInspect) -> DebugView:
 
 async def _expressions(run: LiveRun, frame: Frame, args: DebugInspect) -> dict[str, str]:
     context = run.plan.adapter.context
-    values = {}
-    for expression in args.expressions:
-        value = await evaluate(run.debugger, expression, frame, context)
-        values[expression] = clip(value.text, LONG_VALUE_CHARACTERS)
-    return values
+    values = await evaluate_all(run.debugger, args.expressions, frame, context)
+    return {name: clip(value, LONG_VALUE_CHARACTERS) for name, value in values.items()}
 
 
 async def _members(run: LiveRun, frame: Frame, args: DebugInspect) -> dict[str, object]:
@@ -125,15 +119,15 @@ async def _threads(run: LiveRun) -> tuple[ThreadView, ...]:
             ThreadView(
                 thread=number,
                 name=str(thread.get("name", "?")),
-                at=await _place(run.debugger, run, number),
+                at=await _place(run, number),
             )
         )
     return tuple(found)
 
 
-async def _place(debugger: Debugger, run: LiveRun, thread: int) -> str | None:
+async def _place(run: LiveRun, thread: int) -> str | None:
     try:
-        top = (await stack_of(debugger, run.plan.places, thread)).top
+        top = (await stack_of(run.debugger, run.plan.places, thread)).top
     except FAILURES:
         return None  # it has ended since, or does not stand still
     return None if top is None else f"{top.at} {top.function}"

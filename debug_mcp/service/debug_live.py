@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
-from debug_mcp.debuggers.adapters import DEBUGPY
 from debug_mcp.debuggers.breakpoints import BreakpointSet, Point
 from debug_mcp.debuggers.client import AdapterGone, Refused, Unanswered
 from debug_mcp.debuggers.debugger import Debugger, State
@@ -57,14 +55,13 @@ class LiveRun:
         self._launch = launch
         self._declared = len(plan.points)
         self.began = time.time()
-        self._used = anyio.current_time()
-        self._patience = anyio.CancelScope()
+        self._patience = anyio.CancelScope(deadline=anyio.current_time() + IDLE_SECONDS)
         self.over = anyio.Event()
 
     @property
     def is_python(self) -> bool:
         """Whether it is a Python program."""
-        return self.plan.adapter is DEBUGPY
+        return self.plan.adapter.python
 
     @property
     def is_test(self) -> bool:
@@ -86,8 +83,7 @@ class LiveRun:
 
     def use(self) -> None:
         """Note that somebody cares for it."""
-        self._used = anyio.current_time()
-        self._patience.deadline = self._used + IDLE_SECONDS
+        self._patience.deadline = anyio.current_time() + IDLE_SECONDS
 
     async def drive(self) -> None:
         """Start the program and follow it until it has ended, and its debugger with it."""
@@ -124,7 +120,7 @@ class LiveRun:
 
     async def _leave_alone(self) -> None:
         """End it when nobody has used it for long: a paused program would stand there for ever."""
-        with anyio.CancelScope(deadline=self._used + IDLE_SECONDS) as self._patience:
+        with self._patience:
             await anyio.sleep_forever()
         self.failure = f"ended: nobody used it for {IDLE_SECONDS // 60} minutes"
         await self.finish()
@@ -169,5 +165,4 @@ class LiveRun:
     async def without(self, temporary: Point) -> None:
         """Take back a breakpoint that only served once."""
         if self.debugger.state is not State.ENDED:
-            left = [replace(point) for point in self.breakpoints.points if point is not temporary]
-            await self.declare(left)
+            await self.declare([each for each in self.breakpoints.points if each is not temporary])

@@ -7,7 +7,7 @@ needs of ours is bound read-only.
 import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,12 +153,12 @@ def _adapter(
         plugin = program.is_pytest and stop_on == FAILURE
         if plugin:
             program = replace(program, arguments=("-p", STOP_PLUGIN, *program.arguments))
-        start = python_start(program, cwd, {}, stop_on, plugin=plugin)
+        start = python_start(program, cwd, stop_on, plugin=plugin)
         return DEBUGPY, _debugpy(around.sandbox), start
     name = found(LLDB, around.surroundings.programs())
     if name is None:
         raise Unavailable(f"there is no {LLDB.name} for programs of machine code: {LLDB.remedy}")
-    return LLDB, AdapterProgram((name,)), native_start(program, cwd, {}, stop_on)
+    return LLDB, AdapterProgram((name,)), native_start(program, cwd, stop_on)
 
 
 def _debugpy(sandbox: Sandbox) -> AdapterProgram:
@@ -186,32 +186,34 @@ def _find(around: _Around, name: str) -> tuple[str, bytes] | None:
         if entry is None or entry.kind != "file":
             return None
         return f"{around.root}/{path}", entry.head
-    own = _head(around.folders.home, f"venv/bin/{name}")
+    own = _content(around.folders.home, f"venv/bin/{name}", FIRST_LINE_BYTES)
     if own is not None:
         return f"{around.sandbox.home(around.folders)}/venv/bin/{name}", own
     for folder in surroundings.path:
         with contextlib.suppress(OSError), (folder / name).open("rb") as file:
             first = file.read(FIRST_LINE_BYTES)
-            scripts = around.sandbox.scripts(folder) if folder.parent.name == "scripts" else None
-            return f"{scripts or folder}/{name}", first
+            ours = around.sandbox.scripts(folder) if folder == surroundings.scripts else None
+            return f"{ours or folder}/{name}", first
     return None
 
 
-def _head(root: Path, path: str) -> bytes | None:
-    content = _content(root, path, FIRST_LINE_BYTES)
-    return None if content is None else content[:FIRST_LINE_BYTES]
+@contextlib.contextmanager
+def _opened(root: Path, path: str) -> Iterator[int | None]:
+    """Yield a file in which anything may have been planted; None where it cannot be opened."""
+    with contextlib.ExitStack() as stack:
+        fd = None
+        with contextlib.suppress(OSError, Refused, Unavailable):
+            fd = open_beneath(stack.enter_context(opened_root(root)), path)
+            stack.callback(os.close, fd)
+        yield fd
 
 
 def _content(root: Path, path: str, limit: int) -> bytes | None:
-    """Return the first bytes of a file that anything may have been planted in."""
-    with contextlib.suppress(OSError, Refused, Unavailable), opened_root(root) as opened:
-        fd = open_beneath(opened, path)
-        try:
-            if stat.S_ISREG(os.fstat(fd).st_mode):
-                return os.pread(fd, limit, 0)
-        finally:
-            os.close(fd)
-    return None
+    """Return the first bytes of a regular file; None where there is none."""
+    with _opened(root, path) as fd:
+        if fd is None or not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return os.pread(fd, limit, 0)
 
 
 def lines_of(tree: Path, path: str) -> list[str] | None:
@@ -228,13 +230,8 @@ def was_changed(tree: Path, path: str, since: float) -> bool:
 
     It reads: call it in a thread.
     """
-    with contextlib.suppress(OSError, Refused, Unavailable), opened_root(tree) as opened:
-        fd = open_beneath(opened, path)
-        try:
-            return os.fstat(fd).st_mtime > since
-        finally:
-            os.close(fd)
-    return False
+    with _opened(tree, path) as fd:
+        return fd is not None and os.fstat(fd).st_mtime > since
 
 
 def points_of(

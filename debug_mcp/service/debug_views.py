@@ -8,11 +8,11 @@ from debug_mcp.debuggers.debugger import State, Stop
 from debug_mcp.debuggers.stops import (
     Frame,
     Stack,
+    evaluate_all,
     exception_of,
     locals_of,
     stack_of,
 )
-from debug_mcp.debuggers.stops import values_of as evaluate_all
 from debug_mcp.debuggers.values import clip
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
@@ -20,6 +20,7 @@ from debug_mcp.models.debugging import DebugState, DebugView
 from debug_mcp.models.outputs import OutputView
 from debug_mcp.models.results import ResultsView
 from debug_mcp.runner import output
+from debug_mcp.service.calls import driving
 from debug_mcp.service.command_output import output_view
 from debug_mcp.service.debug_live import FAILURES, LiveRun
 from debug_mcp.service.debug_programs import was_changed
@@ -138,19 +139,12 @@ def _step_there(run: LiveRun, frame: Frame | None) -> NextCall | None:
     """Return the call that stops at the same place before it fails, where one can step."""
     if frame is None or not frame.own:
         return None
-    return {
-        "tool": "debug_control",
-        "arguments": {"debug_id": run.row.id, "action": "restart", "breakpoints": [frame.at]},
-    }
+    return driving(run.row.id, "restart", breakpoints=[frame.at])
 
 
 async def _going_or_over(run: LiveRun) -> DebugView:
     over = run.debugger.state is State.ENDED
     tests = await anyio.to_thread.run_sync(_tests, run) if over else None
-    waiting: NextCall = {
-        "tool": "debug_control",
-        "arguments": {"debug_id": run.row.id, "action": "continue"},
-    }
     return DebugView(
         **_common(run),
         state=STATES[run.debugger.state],
@@ -162,7 +156,7 @@ async def _going_or_over(run: LiveRun) -> DebugView:
         total_hits=run.trace.total or None,
         output=None if tests is not None and tests.complete else await _output(run),
         hint=run.failure or (_why_no_stop(run, tests) if over else None),
-        next=None if over else waiting,
+        next=None if over else driving(run.row.id, "continue"),
     )
 
 

@@ -13,8 +13,8 @@ from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.config import Settings
 from debug_mcp.debuggers.breakpoints import Point
 from debug_mcp.debuggers.debugger import State
-from debug_mcp.errors import Busy, Conflict, InvalidInput, NextCall, NotFound, ToolFailed
-from debug_mcp.models.base import Report, now, silent
+from debug_mcp.errors import Busy, Conflict, InvalidInput, NotFound, ToolFailed
+from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState
 from debug_mcp.models.debugging import (
     Breakpoint,
@@ -26,6 +26,7 @@ from debug_mcp.models.debugging import (
     DebugView,
 )
 from debug_mcp.models.sessions import WorkSession
+from debug_mcp.service.calls import driving
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.debug_inspections import inspected
 from debug_mcp.service.debug_live import FAILURES, LiveRun
@@ -73,7 +74,7 @@ class DebugService:
         self._tasks = tasks
         self._live: dict[str, LiveRun] = {}
 
-    async def run(self, principal: Principal, args: DebugRun, report: Report = silent) -> DebugView:
+    async def run(self, principal: Principal, args: DebugRun) -> DebugView:
         """Start a program under its debugger, and wait until it stands still.
 
         Raises:
@@ -94,9 +95,7 @@ class DebugService:
                 self._begin(row, command, plan, session)
         return await self._present(row, args.wait_seconds)
 
-    async def control(
-        self, principal: Principal, args: DebugControl, report: Report = silent
-    ) -> DebugView:
+    async def control(self, principal: Principal, args: DebugControl) -> DebugView:
         """Let a program go on, stop it or end it; wait until it stands still again.
 
         Raises:
@@ -243,15 +242,11 @@ class DebugService:
             )
         if args.action == "stop":
             return None
-        again: NextCall = {
-            "tool": "debug_control",
-            "arguments": {"debug_id": row.id, "action": "restart"},
-        }
         raise Conflict(
             f"the program of {row.id} has ended ({command.outcome}); restart runs it again",
             field="action",
             candidates=["restart"],
-            next_call=again,
+            next_call=driving(row.id, "restart"),
         )
 
     async def _present(self, row: DebugRow, seconds: float) -> DebugView:
@@ -355,24 +350,17 @@ def _require(principal: Principal) -> None:
 
 def _check_step(run: LiveRun, args: DebugControl) -> None:
     """Refuse a step where there is nothing to step."""
-    here: NextCall = {
-        "tool": "debug_control",
-        "arguments": {"debug_id": run.row.id, "action": "pause"},
-    }
     if run.debugger.stop is None:
         raise Conflict(
             "the program runs: nothing to step", field="action", candidates=["continue", "pause"],
-            next_call=here,
+            next_call=driving(run.row.id, "pause"),
         )  # fmt: skip
     if run.debugger.stop.reason == "exception" and run.is_test:
         raise Conflict(
             "frames are unwound after a failed test: inspect works, stepping does not",
             field="action",
             candidates=["continue", "restart", "stop"],
-            next_call={
-                "tool": "debug_control",
-                "arguments": {"debug_id": run.row.id, "action": "restart"},
-            },
+            next_call=driving(run.row.id, "restart"),
         )
 
 

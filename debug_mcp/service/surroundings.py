@@ -37,12 +37,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The folders on the host: the tree, the home, and those of PATH that a command sees."""
+    """The folders on the host: the tree, the home, and those of PATH that a command sees.
+
+    ``scripts`` is that one of PATH which has the programs of the person's Python packages.
+    """
 
     tree: Path
     home: Path
     path: tuple[Path, ...]
     workspace: str = "/workspace"
+    scripts: Path | None = None
 
     def programs(self) -> set[str]:
         """Return the names of programs on PATH."""

@@ -105,7 +105,7 @@ async def _by_hand(tree: str) -> None:
     program = PythonProgram((sys.executable,), arguments, module="pytest")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(debugger.serve)
-        await debugger.start(python_start(program, tree, {}, "failure", plugin=True))
+        await debugger.start(python_start(program, tree, "failure", plugin=True))
         assert await debugger.wait(30) is State.STOPPED
         assert debugger.stop is not None
         assert debugger.stop.thread is not None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.clients import Agent
+from tests.clients import Agent, opened
 from tests.upstream import Upstream
 
 TOTAL = """\
@@ -31,9 +31,7 @@ if __name__ == "__main__":
 async def opened_with(agent: Agent, upstream: Upstream, files: Mapping[str, str]) -> str:
     """Open a session on a repository with these files; return its id."""
     upstream.commit("Add programs", files)
-    view = await agent.call("session_create", repository=str(upstream.path))
-    session: str = view["session_id"]
-    return session
+    return await opened(agent, upstream)
 
 
 async def control(

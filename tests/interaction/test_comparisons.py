@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, opened
+from tests.clients import WAYS, Agent, connect, launched_server, opened
 from tests.files import appears
 from tests.upstream import FIX, Upstream
 
@@ -232,7 +232,7 @@ async def test_a_comparison_goes_on_after_its_server_was_killed(
             reports = settings_bwrap.data_dir / "commands"
             for folder in await _two(reports):
                 await appears(folder / "state")
-            os.kill(next(_servers()), signal.SIGKILL)
+            os.kill(launched_server(), signal.SIGKILL)
     async with connect("memory-modern", settings_bwrap) as agent:
         while view["state"] == "running":
             view = await agent.call("compare_run", compare_id=view["compare_id"])
@@ -247,9 +247,3 @@ async def _two(folder: Path) -> list[Path]:
         while not folder.exists() or len(list(folder.glob("c_*"))) < 2:
             await anyio.sleep(0.02)
     return list(folder.glob("c_*"))
-
-
-def _servers() -> Iterator[int]:
-    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        if b"debug_mcp\0stdio" in Path(f"/proc/{child}/cmdline").read_bytes():
-            yield int(child)

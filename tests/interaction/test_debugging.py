@@ -340,3 +340,20 @@ async def test_a_session_has_only_so_many_debug_runs_at_a_time(agent: Agent, ses
     assert set(error["error"]["candidates"]) == {view["debug_id"] for view in views}
     await control(agent, views[0], "stop")
     assert (await debug(agent, session, stop_on="entry"))["state"] == "stopped"
+
+
+@pytest.mark.bwrap
+async def test_a_program_on_the_path_is_found_whatever_its_folder_is_called(
+    settings: Settings, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "scripts" / "bin"
+    folder.mkdir(parents=True)
+    tool = folder / "greet"
+    tool.write_text("#!/usr/bin/env python3\nprint('hello')\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    async with connect("memory-modern", settings) as agent:
+        session = await opened(agent, upstream)
+        view = await debug(agent, session, command="greet")
+        assert (view["state"], view["exit_code"]) == ("exited", 0), view
+        assert view["output"]["text"] == "hello\n"

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import Agent, connect
+from tests.clients import Agent, connect, launched_server
 from tests.interaction.debugged import TOTAL, control, inspect, opened_with
 from tests.upstream import Upstream
 
@@ -184,7 +184,7 @@ async def test_a_killed_server_leaves_no_process_and_the_last_view(
     with anyio.move_on_after(30):
         async with connect("stdio-modern", settings) as agent:
             view = await begun(agent, upstream, program, breakpoints=["prog.py:4"])
-            os.kill(_server(), signal.SIGKILL)
+            os.kill(launched_server(), signal.SIGKILL)
     async with connect("memory-modern", settings) as agent:
         command = await agent.call("command_wait", command_id=view["command_id"], wait_seconds=20)
         assert command["outcome"] == "lost"
@@ -196,12 +196,3 @@ async def test_a_killed_server_leaves_no_process_and_the_last_view(
         assert past["locals"]["x"] == "1"
         again = await agent.follow(error)
         assert again["at"] == "prog.py:4"
-
-
-def _server() -> int:
-    """Return the process id of the server that this test has launched."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    for child in children:
-        if b"debug_mcp\0stdio" in Path(f"/proc/{child}/cmdline").read_bytes():
-            return int(child)
-    raise AssertionError("there is no server")

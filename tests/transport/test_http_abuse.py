@@ -1,7 +1,6 @@
 """What strangers, browsers and broken clients send, by raw HTTP."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -10,7 +9,7 @@ import pytest
 from debug_mcp.auth.principal import LOCAL
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.service.services import Services
-from tests.clients import http_client, secret, serving
+from tests.clients import http_client
 from tests.transport import raw
 
 pytestmark = pytest.mark.anyio
@@ -43,17 +42,6 @@ def settings(tmp_path: Path) -> Settings:
         http_allowed_hosts=["debug.example.org"],
         http_allowed_origins=["https://app.example.org"],
     )
-
-
-@pytest.fixture
-async def url(services: Services, settings: Settings) -> AsyncIterator[str]:
-    async with serving(services, settings) as url:
-        yield url
-
-
-@pytest.fixture
-async def token(services: Services) -> str:
-    return await secret(services, "ada")
 
 
 async def usable(url: str, token: str) -> None:

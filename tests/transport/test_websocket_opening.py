@@ -1,14 +1,11 @@
 """Who may open a WebSocket: the same checks as for any request, before anything is switched."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from debug_mcp.service.services import Services
-from tests.clients import secret, serving
 from tests.transport import raw
 
 pytestmark = pytest.mark.anyio
@@ -27,17 +24,6 @@ def settings(tmp_path: Path) -> Settings:
         http_requests_at_once=2,
         http_allowed_origins=["https://app.example.org"],
     )
-
-
-@pytest.fixture
-async def url(services: Services, settings: Settings) -> AsyncIterator[str]:
-    async with serving(services, settings) as url:
-        yield url
-
-
-@pytest.fixture
-async def token(services: Services) -> str:
-    return await secret(services, "ada")
 
 
 async def opening(
