@@ -150,7 +150,7 @@ class Supervisor:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _open_lock(directory, create=True) as lock:
             # The lock belongs to the open file, which the shim inherits: when we close our
-            # descriptor, it is held exactly as long as the shim lives.
+            # descriptor, it is held exactly as long as the shim or its guard lives.
             _take(lock)
             if job.stdin.text is not None:
                 _write(directory / "stdin", job.stdin.text.encode("utf-8", "surrogateescape"))

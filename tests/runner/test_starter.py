@@ -73,7 +73,8 @@ async def test_one_starter_forks_all_shims(started: Runs, starter: Starter) -> N
     directories = [started.start("sleep 600") for _ in range(3)]
     for directory in directories:
         await appears(directory / "state")
-        assert parent_of(shim_of(directory)) == starter.pid
+        guard = parent_of(shim_of(directory))
+        assert parent_of(guard) == starter.pid
         await started.supervisor.cancel(directory)
         seen = await started.supervisor.wait(directory)
         assert seen is not None

@@ -6,8 +6,10 @@ in, ``state``, ``output``, ``exit`` out. ``-I -S`` and modules in C alone make i
 milliseconds (``signal`` and ``ctypes`` would double that: ``_signal`` and ``_ctypes`` are what they
 wrap), and keep every module of the working tree out of the supervisor.
 
-* It holds ``lock`` for exactly as long as it lives; the server took the ``flock`` and passed on the
+* It holds ``lock`` for as long as it lives; the server took the ``flock`` and passed on the
   descriptor. So nobody ever has to trust a process id.
+* Its parent is a ``guard``, which holds ``lock`` too. When the shim is killed, it ends what is left
+  of the command before it lets go.
 * ``state`` is there before the command is started: no ``state`` means that nothing ran.
 * ``exit`` appears by rename after an fsync, once no process of the command is left. Its presence is
   the truth.

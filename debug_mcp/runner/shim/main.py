@@ -5,6 +5,7 @@ import time
 
 from debug_mcp.runner.shim.child import Child, verdict
 from debug_mcp.runner.shim.files import publish, reserve
+from debug_mcp.runner.shim.guard import stand_guard
 from debug_mcp.runner.shim.output import DRAIN_CHUNKS, Output
 from debug_mcp.runner.shim.processes import become_subreaper, catch_signals, close_all_but, high
 from debug_mcp.runner.shim.spawn import spawn
@@ -29,6 +30,7 @@ def run(path: str, lock: int, tether: int, channel: int | None = None) -> None:
     channel = None if channel is None else high(channel)
     # Whatever else came along is not for the command.
     close_all_but(lock, tether, lock if channel is None else channel)
+    stand_guard(channel)
     directory = high(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     fd = os.open("spec", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     spec = Spec(os.read(fd, os.fstat(fd).st_size))
