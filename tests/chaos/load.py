@@ -13,6 +13,7 @@ from typing import Any
 
 from debug_mcp.config import Settings
 from tests.chaos.servers import Died, Refused, Server
+from tests.chaos.sniper import Sniper
 
 KINDS = ("quick", "quick", "quick", "slow", "fail", "daemon", "stubborn", "keep")
 STUBBORN_SECONDS = 0.3
@@ -41,6 +42,7 @@ class Plan:
 
     ``journal`` is where commands note what they did, outside the data directory; in a sandbox,
     which reaches nothing there, it is relative to each session's tree, and no session is closed.
+    ``shot`` are the commands whose supervisor was killed: their end may be lost, and nothing else.
     """
 
     def __init__(self, settings: Settings, repository: str, journal: str, kills: int) -> None:
@@ -52,6 +54,7 @@ class Plan:
         self.sessions: dict[str, str] = {}
         self.exported: dict[str, list[str]] = {}
         self.kills = 0
+        self.shot: set[str] = set()
         self.faults: list[str] = []
         self._left = kills
         self._lock = threading.Lock()
@@ -225,8 +228,12 @@ class Client(threading.Thread):
 
 def run_load(plan: Plan, clients: int, seed: int) -> None:
     """Let clients ask until the kills are used up, and wait for all of them."""
+    sniper = Sniper(plan.settings.data_dir / "commands", seed)
+    sniper.start()
     threads = [Client(plan, f"client{number}", seed) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sniper.stop()
+    plan.shot = sniper.shot

@@ -3,16 +3,19 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.runner.supervisor import read_fields
 from tests.chaos import work
 from tests.chaos.load import Asked, Plan
 from tests.chaos.run import chaos
 from tests.chaos.servers import Server
+from tests.chaos.sniper import kill_shim
 from tests.chaos.verdict import judge
 from tests.upstream import Upstream
 
@@ -79,6 +82,27 @@ def test_the_verdict_sees_a_command_that_started_twice(
 
     assert verdict.doubled == 1
     assert any("started 2 times" in fault for fault in verdict.faults)
+
+
+def test_the_verdict_forgives_a_lost_end_only_where_the_supervisor_was_killed(
+    plan: Plan, server: Server, asked: Asked
+) -> None:
+    command = ["python3", "-I", "-S", "work.py", plan.journal, "stuck", "stubborn"]
+    view = server.call("command_run", {**asked.arguments, "command": command, "wait_seconds": 0})
+    command_id = view["command_id"]
+    plan.asked["stuck"] = Asked("stuck", "stubborn", asked.arguments, ids={command_id})
+    directory = plan.settings.data_dir / "commands" / command_id
+    deadline = time.monotonic() + 10
+    while (state := read_fields(directory / "state")) is None:
+        assert time.monotonic() < deadline
+    assert kill_shim(directory, int(state["shim"]))
+
+    fault = judge(plan, server)
+    plan.shot = {command_id}
+    forgiven = judge(plan, server)
+
+    assert (fault.lost, len(fault.faults)) == (1, 1)
+    assert (forgiven.lost, forgiven.shots, forgiven.faults) == (0, 1, [])
 
 
 def test_the_verdict_sees_output_that_is_gone(plan: Plan, server: Server, asked: Asked) -> None:

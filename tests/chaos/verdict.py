@@ -30,6 +30,7 @@ class Verdict:
     """The figures of one load, and everything that did not hold."""
 
     kills: int = 0
+    shots: int = 0
     commands: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     lost: int = 0
@@ -40,7 +41,8 @@ class Verdict:
     def __str__(self) -> str:
         outcomes = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
         return (
-            f"{self.kills} kills, {self.commands} commands ({outcomes}): "
+            f"{self.kills} kills, {self.shots} of supervisors, "
+            f"{self.commands} commands ({outcomes}): "
             f"{self.lost} lost, {self.doubled} doubled, {self.orphans} orphans, "
             f"{len(self.faults)} faults"
         )
@@ -48,8 +50,11 @@ class Verdict:
 
 def judge(plan: Plan, last: Server) -> Verdict:
     """Let a last server bring everything to its end, and compare what it says with the journal."""
-    verdict = Verdict(kills=plan.kills, faults=list(plan.faults))
+    verdict = Verdict(kills=plan.kills, shots=len(plan.shot), faults=list(plan.faults))
     rows = _settled(last, verdict)
+    for command_id in plan.shot & rows.keys():
+        if rows[command_id]["outcome"] == "lost":  # as it must, unless it ended a moment before
+            rows[command_id]["outcome"] = "shot"
     facts = _facts(plan)
     verdict.commands = len(rows)
     verdict.outcomes.update(str(row["outcome"]) for row in rows.values())
@@ -120,7 +125,7 @@ def _wrong(
         yield "accepted, and not in the ledger"
         return
     told = (row["outcome"], row.get("exit_code"))
-    if row["outcome"] == "cancelled" and asked.cancelled:
+    if row["outcome"] == "shot" or (row["outcome"] == "cancelled" and asked.cancelled):
         return
     # On a busy machine the time of a stubborn one may be over before it has noted its start.
     noted = (starts, ends) == (1, 1) or (asked.kind == "stubborn" and not ends)
