@@ -17,7 +17,7 @@ from debug_mcp.interfaces.rest import PREFIX
 from debug_mcp.interfaces.schema import slim_schema
 from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION
 from debug_mcp.models.commands import Outcome
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import ADMIN, CORE
 from debug_mcp.operations.registry import Operation
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -26,6 +26,11 @@ NOTICE = "<!-- Written by docs/generate.py. Edit the code, then run `make docs`.
 _READS = """\
 A read returns at most {limit} KiB; where there is more, `_meta` has `total_bytes` and `next`, the
 tool call that reads on.
+"""
+
+_OPERATORS = """\
+Over REST alone, with the scope `admin`; `debug-mcp token` does the same on the data directory. They
+are no tools, so that no secret passes through a model.
 """
 
 _SOURCES = """\
@@ -77,6 +82,7 @@ def tools() -> str:
         )
     ]
     parts += [_tool(operation) for operation in CORE]
+    parts += ["# For operators\n", _OPERATORS, *(_tool(operation) for operation in ADMIN)]
     parts += ["# Resources\n", *_resources()]
     return "\n".join(parts)
 

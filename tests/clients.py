@@ -21,7 +21,7 @@ from debug_mcp.config import Settings
 from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.tokens import TokenCreate
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import REST
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.http import HttpServer, listen
@@ -162,7 +162,7 @@ async def serving(
             services.tokens,
             settings,
             listening,
-            routes=http_routes(CORE, services, calling_principal),
+            routes=http_routes(REST, services, calling_principal),
             on_ending=mcp.subscriptions.close,
         )
         async with anyio.create_task_group() as tasks:

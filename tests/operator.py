@@ -28,9 +28,9 @@ class Operator:
         """Call an operation of a server elsewhere."""
         return _run([*_PROGRAM, "call", *arguments], environment)
 
-    def token(self, name: str) -> str:
+    def token(self, name: str, *options: str) -> str:
         """Make a token; return its secret."""
-        printed = self.does("token", "create", name).stdout
+        printed = self.does("token", "create", name, *options).stdout
         [secret] = re.findall(r"dmcp_\S+", printed)
         return str(secret)
 

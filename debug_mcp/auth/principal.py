@@ -1,7 +1,8 @@
 """Who asks: a principal with scopes. Pure; knows no token and no transport."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from debug_mcp.errors import PermissionDenied
@@ -24,15 +25,30 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one token may ask for over HTTP, within what its owner may; None for no less."""
+
+    requests_per_second: float | None = None
+    requests_at_once: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. Sessions, commands and artifacts belong to one; others get ``NotFound``.
 
-    ``repositories`` are the names of those that may be used; None for all.
+    ``repositories`` are the names of those that may be used; None for all. Of the token that was
+    shown, if any: its id, its end and its limits. They make no other principal of it.
     """
 
     name: str
     scopes: frozenset[Scope]
     repositories: frozenset[str] | None = None
+    token_id: str | None = field(default=None, compare=False)
+    expires_at: datetime | None = field(default=None, compare=False)
+    limits: Limits = field(default=NO_LIMITS, compare=False)
 
     def require(self, scope: Scope) -> None:
         """Do nothing when the scope is held.

@@ -124,6 +124,16 @@ def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="the name of a repository that it may use; may be repeated; default: all",
     )
     create.add_argument("--owner", help="the principal that it stands for; default: its name")
+    create.add_argument(
+        "--requests-per-second",
+        type=float,
+        metavar="NUMBER",
+        help="how many it may send in the long run, four times as many in short succession; "
+        "default: the limits of its owner alone",
+    )
+    create.add_argument(
+        "--requests-at-once", type=int, metavar="NUMBER", help="how many it may have under way"
+    )
     _expires(create)
 
     listing = _command(actions, "list", commands.token_list, "list all tokens, without secrets")

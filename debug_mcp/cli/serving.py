@@ -13,7 +13,7 @@ from debug_mcp.errors import Unavailable
 from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.server import ServerInfo
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import REST
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
 from debug_mcp.transport.hosts import is_loopback
@@ -41,7 +41,7 @@ async def run_http(settings: Settings) -> None:
                 services.tokens,
                 settings,
                 listening,
-                routes=http_routes(CORE, services, calling_principal),
+                routes=http_routes(REST, services, calling_principal),
                 on_ending=mcp.subscriptions.close,
             )
             async with anyio.create_task_group() as tasks:

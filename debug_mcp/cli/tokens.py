@@ -38,7 +38,7 @@ async def _done(tokens: TokenService, action: str, options: argparse.Namespace) 
         case "create":
             return await tokens.create(LOCAL, _asked(options))
         case "rotate":
-            return await tokens.rotate(LOCAL, options.name, _duration(options.expires))
+            return await tokens.rotate(LOCAL, options.name, _seconds(options.expires))
         case "revoke":
             return await tokens.revoke(LOCAL, options.name)
         case _:
@@ -55,13 +55,15 @@ def _asked(options: argparse.Namespace) -> TokenCreate:
             "owner": options.owner,
             "scopes": scopes,
             "repositories": options.repository,
-            "expires_in": _duration(options.expires),
+            "expires_in_seconds": _seconds(options.expires),
+            "requests_per_second": options.requests_per_second,
+            "requests_at_once": options.requests_at_once,
         },
     )
 
 
-def _duration(text: str | None) -> timedelta | None:
-    """Return how long ``30d`` is.
+def _seconds(text: str | None) -> float | None:
+    """Return how many seconds ``30d`` are.
 
     Raises:
         InvalidInput: It is no such time.
@@ -74,7 +76,7 @@ def _duration(text: str | None) -> timedelta | None:
             f"--expires {text!r} is no time: write a number and m, h, d or w, such as 30d",
             field="expires",
         )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
 
 
 def _text(action: str, view: View) -> str:

@@ -1,7 +1,7 @@
 """Tokens: what a client proves with who it is over HTTP."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,6 +10,10 @@ from pydantic import Field
 from debug_mcp.models.base import Arguments, Moment, View
 
 TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+
+
+# Ten years, in seconds.
+_LONGEST = 10 * 365 * 24 * 3600
 
 
 class TokenState(StrEnum):
@@ -25,7 +29,7 @@ class Token:
     """A stored token. ``digest`` is the SHA-256 of its secret, which is nowhere kept.
 
     ``owner`` is the principal that it stands for; ``repositories`` are the names that it may use,
-    None for all.
+    None for all; ``made_by`` is the token that it was made with, None for the command line.
     """
 
     id: str
@@ -35,6 +39,9 @@ class Token:
     scopes: tuple[str, ...]
     created_at: datetime
     repositories: tuple[str, ...] | None = None
+    requests_per_second: float | None = None
+    requests_at_once: int | None = None
+    made_by: str | None = None
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -48,6 +55,13 @@ class Token:
         return TokenState.VALID
 
 
+ExpiresIn = Annotated[
+    float | None,
+    Field(gt=0, le=_LONGEST, description="end it after so many seconds; default: no end"),
+]
+NamedToken = Annotated[str, Field(min_length=1, max_length=64, description="its name or its id")]
+
+
 class TokenCreate(Arguments):
     """Arguments of making a token."""
 
@@ -55,11 +69,47 @@ class TokenCreate(Arguments):
     owner: TokenName | None = Field(
         default=None, description="the principal it stands for; default: its name"
     )
-    scopes: list[str] = Field(min_length=1)
+    scopes: list[str] = Field(min_length=1, description="what it allows, of those of your token")
     repositories: list[str] | None = Field(
-        default=None, min_length=1, description="names it may use; default: all"
+        default=None,
+        min_length=1,
+        description="names of those that it may use; default: those of your token, or all",
     )
-    expires_in: timedelta | None = Field(default=None, gt=timedelta(0))
+    expires_in_seconds: ExpiresIn = None
+    requests_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        description="in the long run, and four times as many in short succession; the limits of "
+        "its owner hold as well",
+    )
+    requests_at_once: int | None = Field(
+        default=None, ge=1, le=10_000, description="requests and streams of it under way"
+    )
+
+
+class TokenList(Arguments):
+    """Arguments of listing tokens."""
+
+    token: NamedToken | None = Field(default=None, description="this one alone: its name or its id")
+
+
+class TokenRotate(Arguments):
+    """Arguments of giving a token another secret."""
+
+    token: NamedToken
+    expires_in_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        le=_LONGEST,
+        description="end it after so many seconds; default: after as long as it was made for",
+    )
+
+
+class TokenRevoke(Arguments):
+    """Arguments of ending a token."""
+
+    token: NamedToken
 
 
 class TokenView(View):
@@ -71,6 +121,9 @@ class TokenView(View):
     state: TokenState
     scopes: list[str]
     repositories: list[str] | None = None
+    requests_per_second: float | None = None
+    requests_at_once: int | None = None
+    made_by: str | None = None
     created_at: Moment
     expires_at: Moment | None = None
     last_used_at: Moment | None = None

@@ -26,6 +26,7 @@ from debug_mcp.operations.sessions import (
     session_export,
     session_get,
 )
+from debug_mcp.operations.tokens import token_create, token_list, token_revoke, token_rotate
 
 CORE: tuple[Operation, ...] = (
     repository_init,
@@ -52,3 +53,14 @@ CORE: tuple[Operation, ...] = (
     debug_inspect,
     compare_run,
 )
+"""What is a tool, and a route of REST."""
+
+ADMIN: tuple[Operation, ...] = (
+    token_create,
+    token_list,
+    token_rotate,
+    token_revoke,
+)
+"""What is a route of REST alone: no secret passes through a model."""
+
+REST: tuple[Operation, ...] = (*CORE, *ADMIN)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from debug_mcp.auth.principal import LOCAL, Principal, Scope
+from debug_mcp.auth.grants import Grant, check, narrowed
+from debug_mcp.auth.principal import LOCAL, Limits, Principal, Scope
 from debug_mcp.auth.tokens import digest, is_secret, new_secret
 from debug_mcp.errors import Conflict, DebugMcpError, InvalidInput, NotFound
 from debug_mcp.models.base import now
@@ -32,7 +33,6 @@ class Held:
     token_id: str
     digest: str
     principal: Principal
-    expires_at: datetime | None
 
 
 class TokenService:
@@ -46,6 +46,7 @@ class TokenService:
 
         Raises:
             InvalidInput: A scope is unknown, or the owner cannot be had.
+            PermissionDenied: More is asked for than the principal has.
             Conflict: The name is taken.
         """
         principal.require(Scope.ADMIN)
@@ -55,19 +56,28 @@ class TokenService:
                 f"{owner!r} is the person who uses stdio; a token stands for somebody else",
                 field="owner",
             )
-        return await self._add(
-            name=args.name,
-            owner=owner,
-            secret=new_secret(),
-            scopes=_checked(args.scopes),
-            repositories=None if args.repositories is None else tuple(args.repositories),
-            expires_at=None if args.expires_in is None else now() + args.expires_in,
+        asked = Grant(
+            frozenset(_checked(args.scopes)),
+            None if args.repositories is None else frozenset(args.repositories),
+            _after(args.expires_in_seconds),
+            Limits(args.requests_per_second, args.requests_at_once),
         )
+        grant = narrowed(principal, asked)
+        return await self._add(args.name, owner, new_secret(), grant, principal.token_id)
 
-    async def listing(self, principal: Principal) -> TokensView:
-        """Return every token, revoked ones too."""
+    async def listing(self, principal: Principal, name: str | None = None) -> TokensView:
+        """Return every token, revoked ones too; or the one of a name or an id.
+
+        Raises:
+            NotFound: There is no such token.
+        """
         principal.require(Scope.ADMIN)
-        return TokensView(tokens=[_view(token) for token in await self._store.all()])
+        known = await self._store.all()
+        if name is not None:
+            # A name may have been another token's before: the one that holds it now counts.
+            named = [token for token in known if name in (token.id, token.name)]
+            known = named[-1:] or [await self._named(name)]
+        return TokensView(tokens=[_view(token) for token in known])
 
     async def revoke(self, principal: Principal, name: str) -> TokenView:
         """End a token: its next request is refused, and its open streams end.
@@ -81,21 +91,23 @@ class TokenService:
         return _view(await self._get(token.id))
 
     async def rotate(
-        self, principal: Principal, name: str, expires_in: timedelta | None = None
+        self, principal: Principal, name: str, expires_in_seconds: float | None = None
     ) -> TokenSecretView:
         """Give a token another secret; the old one is refused from now on.
 
-        Without ``expires_in`` an expiring token lives as long again as it was made to.
+        Without ``expires_in_seconds`` an expiring token lives as long again as it was made to.
 
         Raises:
             NotFound: There is no such token, or it is revoked.
+            PermissionDenied: The token allows more than the principal has, who would hold it.
         """
         principal.require(Scope.ADMIN)
         token = await self._named(name)
-        if expires_in is None and token.expires_at is not None:
-            expires_in = token.expires_at - token.created_at
+        if expires_in_seconds is None and token.expires_at is not None:
+            expires_in_seconds = (token.expires_at - token.created_at).total_seconds()
+        expires_at = _after(expires_in_seconds)
+        check(principal, _grant(token, expires_at))
         secret = new_secret()
-        expires_at = None if expires_in is None else now() + expires_in
         await self._store.renew(token.id, digest(secret), expires_at)
         return _with_secret(await self._get(token.id), secret)
 
@@ -123,14 +135,7 @@ class TokenService:
             return
         with contextlib.suppress(NotFound):
             await self._store.revoke((await self._named(BOOTSTRAP)).id, now())
-        await self._add(
-            name=BOOTSTRAP,
-            owner=BOOTSTRAP,
-            secret=secret,
-            scopes=tuple(Scope),
-            repositories=None,
-            expires_at=None,
-        )
+        await self._add(BOOTSTRAP, BOOTSTRAP, secret, Grant(frozenset(Scope)), None)
 
     async def verify(self, secret: str) -> Held | None:
         """Return who holds a secret, or None when it opens nothing."""
@@ -144,7 +149,7 @@ class TokenService:
             # A ledger that cannot be written just now is no reason to turn somebody away.
             with contextlib.suppress(DebugMcpError):
                 await self._store.note_use(token.id, at)
-        return Held(token.id, token.digest, _principal(token), token.expires_at)
+        return Held(token.id, token.digest, _principal(token))
 
     async def valid(self) -> set[tuple[str, str]]:
         """Return (token id, digest) of every secret that opens something now."""
@@ -156,24 +161,20 @@ class TokenService:
         }
 
     async def _add(
-        self,
-        *,
-        name: str,
-        owner: str,
-        secret: str,
-        scopes: tuple[str, ...],
-        repositories: tuple[str, ...] | None,
-        expires_at: datetime | None,
+        self, name: str, owner: str, secret: str, grant: Grant, made_by: str | None
     ) -> TokenSecretView:
         token = Token(
             id="",
             name=name,
             owner=owner,
             digest=digest(secret),
-            scopes=scopes,
-            repositories=repositories,
+            scopes=tuple(scope for scope in Scope if scope in grant.scopes),
+            repositories=None if grant.repositories is None else tuple(sorted(grant.repositories)),
+            requests_per_second=grant.limits.requests_per_second,
+            requests_at_once=grant.limits.requests_at_once,
+            made_by=made_by,
             created_at=now(),
-            expires_at=expires_at,
+            expires_at=grant.expires_at,
         )
         return _with_secret(await self._store.add(token), secret)
 
@@ -219,11 +220,30 @@ def _checked(scopes: Sequence[str]) -> tuple[Scope, ...]:
     return tuple(scope for scope in Scope if scope in scopes)
 
 
+def _after(seconds: float | None) -> datetime | None:
+    return None if seconds is None else now() + timedelta(seconds=seconds)
+
+
+def _grant(token: Token, expires_at: datetime | None) -> Grant:
+    return Grant(
+        # A scope that this version does not know gives nothing.
+        frozenset(scope for scope in Scope if scope in token.scopes),
+        None if token.repositories is None else frozenset(token.repositories),
+        expires_at,
+        Limits(token.requests_per_second, token.requests_at_once),
+    )
+
+
 def _principal(token: Token) -> Principal:
-    # A scope that this version does not know gives nothing.
-    scopes = frozenset(scope for scope in Scope if scope in token.scopes)
-    allowed = None if token.repositories is None else frozenset(token.repositories)
-    return Principal(token.owner, scopes, allowed)
+    grant = _grant(token, token.expires_at)
+    return Principal(
+        token.owner,
+        grant.scopes,
+        grant.repositories,
+        token_id=token.id,
+        expires_at=grant.expires_at,
+        limits=grant.limits,
+    )
 
 
 def _view(token: Token) -> TokenView:
@@ -234,6 +254,9 @@ def _view(token: Token) -> TokenView:
         state=token.state(now()),
         scopes=list(token.scopes),
         repositories=None if token.repositories is None else list(token.repositories),
+        requests_per_second=token.requests_per_second,
+        requests_at_once=token.requests_at_once,
+        made_by=token.made_by,
         created_at=token.created_at,
         expires_at=token.expires_at,
         last_used_at=token.last_used_at,

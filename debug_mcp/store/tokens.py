@@ -45,6 +45,9 @@ class Tokens:
                     "digest": stored.digest,
                     "scopes": json.dumps(stored.scopes),
                     "repositories": _json_or_null(stored.repositories),
+                    "requests_per_second": stored.requests_per_second,
+                    "requests_at_once": stored.requests_at_once,
+                    "made_by": stored.made_by,
                     "created_at": to_micros(stored.created_at),
                     "expires_at": _micros_or_null(stored.expires_at),
                 },
@@ -121,6 +124,9 @@ def _token(row: Row) -> Token:
         repositories=None
         if row["repositories"] is None
         else tuple(json.loads(row["repositories"])),
+        requests_per_second=row["requests_per_second"],
+        requests_at_once=row["requests_at_once"],
+        made_by=row["made_by"],
         created_at=moment(row["created_at"]),
         expires_at=to_moment(row["expires_at"]),
         last_used_at=to_moment(row["last_used_at"]),

@@ -4,6 +4,8 @@ Every way in stands behind this one check, on loopback too. It is put together h
 SDK's ``AuthSettings``, which would announce an authorization server that does not exist.
 """
 
+import contextlib
+from collections.abc import Iterator
 from contextvars import ContextVar
 
 import anyio
@@ -17,7 +19,7 @@ from debug_mcp.errors import Busy, Unauthenticated, Unavailable
 from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
 from debug_mcp.interfaces.websocket import SUBPROTOCOL
 from debug_mcp.service.tokens import Held, TokenService
-from debug_mcp.transport.limits import AtOnce, Buckets, too_fast
+from debug_mcp.transport.limits import AtOnce, Buckets, rate_of, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
 from debug_mcp.transport.requests import OpenRequest, OpenRequests
 
@@ -70,15 +72,30 @@ class Bearer:
         held = await self._authenticated(scope, receive, send)
         if held is None:
             return
-        wait = self._rates.take(held.principal.name)
-        if wait:
-            await refusal(429, too_fast(wait))(scope, receive, send)
-            return
         try:
-            with self._at_once.one(held.principal.name):
+            with self._within_limits(held.principal):
                 await self._serve(held, scope, receive, send)
         except Busy as busy:
             await refusal(429, busy)(scope, receive, send)
+
+    @contextlib.contextmanager
+    def _within_limits(self, principal: Principal) -> Iterator[None]:
+        """Count a request for its principal, and for its token where that has limits of its own.
+
+        Raises:
+            Busy: It is one too many.
+        """
+        wait = self._rates.take(principal.name)
+        token, own = f"token {principal.token_id}", principal.limits
+        if own.requests_per_second is not None and not wait:
+            wait = self._rates.take(token, rate_of(own.requests_per_second))
+        if wait:
+            raise too_fast(wait)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._at_once.one(principal.name))
+            if own.requests_at_once is not None:
+                stack.enter_context(self._at_once.one(token, own.requests_at_once))
+            yield
 
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> Held | None:
         """Return who asks, or None when that was refused."""

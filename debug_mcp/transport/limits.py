@@ -20,6 +20,14 @@ from debug_mcp.transport.refusals import refusal
 _KEYS = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast a bucket fills, in tokens a second, and how many it holds."""
+
+    per_second: float
+    burst: float
+
+
 @dataclass(slots=True)
 class _Level:
     tokens: float
@@ -27,27 +35,32 @@ class _Level:
 
 
 class Buckets:
-    """A token bucket for each key, all of one size. A bucket that is full is not kept."""
+    """A token bucket for each key, full at first. The one unused longest makes room for another."""
 
     def __init__(
         self, per_second: float, burst: int, clock: Callable[[], float] = anyio.current_time
     ) -> None:
-        self._per_second = per_second
-        self._burst = burst
+        self._rate = Rate(per_second, burst)
         self._clock = clock
         self._levels: dict[str, _Level] = {}
 
-    def take(self, key: str) -> float:
-        """Take one token; return 0, or the seconds until there is one."""
+    def take(self, key: str, rate: Rate | None = None) -> float:
+        """Take one token; return 0, or the seconds until there is one.
+
+        Args:
+            key: Whose bucket.
+            rate: That of this key, where it is another one than for all.
+        """
+        rate = rate or self._rate
         now = self._clock()
-        level = self._levels.pop(key, _Level(self._burst, now))
-        tokens = min(self._burst, level.tokens + (now - level.at) * self._per_second)
+        level = self._levels.pop(key, _Level(rate.burst, now))
+        tokens = min(rate.burst, level.tokens + (now - level.at) * rate.per_second)
         taken = tokens >= 1
         # Set anew, so that the order of the keys is that of their last use.
         self._levels[key] = _Level(tokens - 1 if taken else tokens, now)
         if len(self._levels) > _KEYS:
             del self._levels[next(iter(self._levels))]
-        return 0 if taken else (1 - tokens) / self._per_second
+        return 0 if taken else (1 - tokens) / rate.per_second
 
 
 class AtOnce:
@@ -58,15 +71,16 @@ class AtOnce:
         self._count: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def one(self, key: str) -> Iterator[None]:
-        """Count one more while the block runs.
+    def one(self, key: str, limit: int | None = None) -> Iterator[None]:
+        """Count one more while the block runs; ``limit`` where it is another one than for all.
 
         Raises:
             Busy: The key has as many under way as it may.
         """
-        if self._count[key] >= self._limit:
+        limit = limit or self._limit
+        if self._count[key] >= limit:
             raise Busy(
-                f"{self._limit} requests of yours are under way, which is the limit",
+                f"{limit} requests of yours are under way, which is the limit",
                 retry_after_seconds=1,
             )
         self._count[key] += 1
@@ -76,6 +90,11 @@ class AtOnce:
             self._count[key] -= 1
             if not self._count[key]:
                 del self._count[key]
+
+
+def rate_of(per_second: float) -> Rate:
+    """Return the rate of a token that has its own: four seconds' worth in short succession."""
+    return Rate(per_second, max(1, 4 * per_second))
 
 
 def too_fast(seconds: float) -> Busy:

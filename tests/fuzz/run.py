@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from debug_mcp.auth.principal import Scope
 from tests.operator import Operator
 from tests.upstream import Upstream
 
@@ -41,7 +42,8 @@ def fuzz(folder: Path, *, seed: int, examples: int, seconds: int) -> tuple[int, 
     upstream.commit("First", {"a.txt": "a\n"})
     operator = Operator(folder / "data")
     operator.does("call", "repository_init", f"url={upstream.path}", "name=app")
-    token = operator.token("fuzz")
+    scopes = ",".join(scope for scope in Scope if scope is not Scope.COMMAND_NETWORK)
+    token = operator.token("fuzz", "--scope", scopes)
     with operator.serving(**_LIMITS) as server:
         root = server.url.removesuffix("/mcp")
         config = folder / "schemathesis.toml"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -113,7 +112,7 @@ async def test_revoking_a_token_ends_its_open_streams_and_no_others(
 
 
 async def test_a_stream_ends_when_its_token_expires(url: str, services: Services) -> None:
-    token = await secret(services, "ada", expires_in=timedelta(seconds=1.5))
+    token = await secret(services, "ada", expires_in_seconds=1.5)
     async with legacy(url, token) as ada, ada.http.stream("GET", url, headers=ada.headers()) as one:
         assert one.status_code == 200
         with anyio.fail_after(SECONDS):

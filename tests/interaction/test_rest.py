@@ -10,7 +10,7 @@ import pytest
 from debug_mcp.auth.principal import LOCAL
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.models.repositories import RepositoryInit
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import CORE, REST
 from debug_mcp.service.services import Services
 from tests.clients import secret, serving
 from tests.operator import Operator
@@ -259,10 +259,10 @@ async def test_without_a_token_the_refusal_is_a_problem_too(root: str) -> None:
 
 
 def test_every_operation_has_a_route_and_none_takes_anothers() -> None:
-    taken = [(route.method, route.path) for op in CORE for route in op.routes]
+    taken = [(route.method, route.path) for op in REST for route in op.routes]
     assert len(set(taken)) == len(taken)
     readable = {path for method, path in taken if method == "GET"}
-    for operation in CORE:
+    for operation in REST:
         assert operation.routes, operation.name
         for route in operation.routes:
             names = {

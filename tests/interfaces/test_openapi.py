@@ -12,9 +12,9 @@ from debug_mcp.interfaces.answer_schema import answer_schemas
 from debug_mcp.interfaces.documentation import docs_page
 from debug_mcp.interfaces.http_routes import document
 from debug_mcp.models.base import View
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import REST
 
-DOCUMENT = document(CORE)
+DOCUMENT = document(REST)
 OPERATIONS = [
     pytest.param(path, method, described, id=f"{method} {path}")
     for path, methods in DOCUMENT["paths"].items()
@@ -28,7 +28,7 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 def test_every_route_of_every_operation_is_there() -> None:
-    served = {(f"/v1{route.path}", route.method) for op in CORE for route in op.routes}
+    served = {(f"/v1{route.path}", route.method) for op in REST for route in op.routes}
     described = {
         (path, method.upper()) for path, item in DOCUMENT["paths"].items() for method in item
     }
@@ -39,7 +39,7 @@ def test_every_name_of_an_operation_is_there_once() -> None:
     items = DOCUMENT["paths"].values()
     names = [described["operationId"] for item in items for described in item.values()]
     assert len(set(names)) == len(names)
-    assert {operation.name for operation in CORE} - {"artifact_list", "compare_run"} <= set(names)
+    assert {operation.name for operation in REST} - {"artifact_list", "compare_run"} <= set(names)
 
 
 @pytest.mark.parametrize(("path", "method", "described"), OPERATIONS)

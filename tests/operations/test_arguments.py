@@ -7,10 +7,10 @@ import pytest
 from debug_mcp.errors import InvalidInput
 from debug_mcp.models.base import Arguments
 from debug_mcp.operations.arguments import keys, parse
-from debug_mcp.operations.catalogue import CORE
+from debug_mcp.operations.catalogue import REST
 from debug_mcp.operations.registry import Operation
 
-OPERATIONS = {operation.name: operation for operation in CORE}
+OPERATIONS = {operation.name: operation for operation in REST}
 VALID: dict[str, dict[str, Any]] = {
     "repository_init": {"url": "/x"},
     "repository_list": {},
@@ -35,6 +35,10 @@ VALID: dict[str, dict[str, Any]] = {
     "debug_control": {"debug_id": "d_1", "action": "pause"},
     "debug_inspect": {"debug_id": "d_1"},
     "compare_run": {},
+    "token_create": {"name": "ci", "scopes": ["session:read"]},
+    "token_list": {},
+    "token_rotate": {"token": "ci"},
+    "token_revoke": {"token": "ci"},
 }
 
 
@@ -48,14 +52,14 @@ def refused(name: str, /, **raw: Any) -> InvalidInput:
     return caught.value
 
 
-@pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", REST, ids=lambda operation: operation.name)
 def test_a_null_is_as_good_as_nothing(operation: Operation) -> None:
     required = VALID[operation.name]
     absent = {key: None for key in keys(operation.arguments) if key not in required}
     assert parsed(operation.name, **absent) == parsed(operation.name)
 
 
-@pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", REST, ids=lambda operation: operation.name)
 def test_an_unknown_key_is_named_with_those_that_there_are(operation: Operation) -> None:
     error = refused(operation.name, zzqq=1)
     assert error.message == "unknown key 'zzqq'"
@@ -65,7 +69,7 @@ def test_an_unknown_key_is_named_with_those_that_there_are(operation: Operation)
     assert error.next_call == {"tool": operation.name, "arguments": VALID[operation.name]}
 
 
-@pytest.mark.parametrize("operation", CORE, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", REST, ids=lambda operation: operation.name)
 def test_each_key_that_is_needed_is_missed(operation: Operation) -> None:
     for key in VALID[operation.name].keys() - {"patch"}:  # one of two forms of file_edit
         for raw in ({}, {key: None}):

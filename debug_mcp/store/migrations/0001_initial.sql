@@ -175,6 +175,10 @@ CREATE TABLE tokens (
     digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
     scopes TEXT NOT NULL CHECK (json_valid(scopes)),
     repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
+    requests_per_second REAL CHECK (requests_per_second > 0),
+    requests_at_once INTEGER CHECK (requests_at_once > 0),
+    -- The token that it was made with; null for the command line.
+    made_by TEXT REFERENCES tokens (id),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     last_used_at INTEGER,
