@@ -113,6 +113,29 @@ class Settings(BaseSettings):
     output_bytes: int = Field(
         default=256 * MIB, ge=1024, description="output kept of one command; the rest is dropped"
     )
+    command_memory_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        description="memory of a command and all that it starts; 0: no limit; by default three "
+        "quarters of the machine's",
+    )
+    command_processes: int = Field(
+        default=2048, ge=0, description="processes of a command at once; 0: no limit"
+    )
+    command_cpu_seconds: float = Field(
+        default=0, ge=0, description="processor time of all its processes; 0: no limit"
+    )
+    command_file_bytes: int = Field(
+        default=0, ge=0, description="largest file that it can write; 0: no limit"
+    )
+    command_open_files: int = Field(
+        default=0,
+        ge=0,
+        description="files that each of its processes can have open; 0: as many as the server",
+    )
+    session_disk_bytes: int = Field(
+        default=20 * 1024 * MIB, ge=0, description="disk that a session may take; 0: no limit"
+    )
     session_seconds: int = Field(
         default=7 * 24 * 3600, ge=1, description="a session is closed after this long, work saved"
     )

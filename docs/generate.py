@@ -63,8 +63,8 @@ _OUTCOMES = {
     Outcome.IDLE_TIMED_OUT: "it printed nothing for `idle_timeout_seconds`",
     Outcome.CANCELLED: "somebody asked for its end, or closed its session",
     Outcome.OUTPUT_LIMIT: "it ended by itself, but not all of its output could be kept",
-    Outcome.RESOURCE_LIMIT: "it met a limit on processor time, memory, processes or disk "
-    "(not set yet by this version)",
+    Outcome.RESOURCE_LIMIT: "it used more memory, processes, processor time or disk than it may, "
+    "and was ended at once",
     Outcome.SPAWN_FAILED: "the program or the sandbox could not be started",
     Outcome.LOST: "nobody saw its end; it is never run again by itself",
 }

@@ -145,6 +145,13 @@ class CommandList(Arguments):
     limit: int = Field(default=20, ge=1, le=100, description="default 20, at most 100")
 
 
+class Limit(View):
+    """The limit that a command met."""
+
+    name: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A stored command: what was asked (``request``), and what became of it.
@@ -172,15 +179,9 @@ class Command:
     output_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
+    limit: Limit | None = None
     collected: int | None = None
     damaged: bool = False
-
-
-class Limit(View):
-    """The limit that a command met."""
-
-    name: str
-    value: float
 
 
 class QueueView(View):

@@ -18,6 +18,7 @@ from typing import Literal, Self
 
 import anyio
 
+from debug_mcp.runner.limits import NO_LIMITS, Limits
 from debug_mcp.runner.sandbox import Confined
 from debug_mcp.runner.shim.spec import FORMAT, OPTIONS_FD
 from debug_mcp.runner.starter import Starter, spawn_shim
@@ -57,6 +58,7 @@ class Job:
     output_limit: int
     idle_timeout: float | None = None
     stdin: Stdin = NO_STDIN
+    limits: Limits = NO_LIMITS
 
     def encode(self) -> bytes:
         """Return the ``spec`` file: NUL-separated, so that every argument survives.
@@ -72,6 +74,7 @@ class Job:
             f"grace={self.grace}",
             f"output_limit={self.output_limit}",
             *([] if self.idle_timeout is None else [f"idle_timeout={self.idle_timeout}"]),
+            *self.limits.fields(),
             f"stdin={self.stdin.kind}",
             f"size={self.stdin.rows}x{self.stdin.columns}",
             *(f"arg={argument}" for argument in self.program.command(OPTIONS_FD)),
@@ -84,9 +87,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """What the shim saw. ``reason`` is exit, timeout, idle_timeout, cancel, hangup or spawn_failed.
+    """What the shim saw.
 
-    ``code`` is negative for a signal; None when the command never ran or left no status.
+    ``reason`` is exit, timeout, idle_timeout, limit, cancel, hangup or spawn_failed. ``limit`` is
+    the name and the value of the one of ``runner.limits`` that was met. ``code`` is negative for a
+    signal; None when the command never ran or left no status.
     """
 
     reason: str
@@ -99,6 +104,7 @@ class Exit:
     output_bytes: int
     output_dropped: int
     disk_full: bool
+    limit: tuple[str, float] | None
     message: str
 
 
@@ -279,6 +285,7 @@ def read_exit(directory: Path) -> Exit | None:
         output_bytes=int(fields["output"]),
         output_dropped=int(fields["dropped"]),
         disk_full=fields["disk_full"] == "1",
+        limit=(fields["limit"], float(fields["limit_value"])) if fields["limit"] else None,
         message=fields["message"],
     )
 

@@ -156,7 +156,7 @@ def _limit(command: Command) -> Limit | None:
         case Outcome.OUTPUT_LIMIT:
             return Limit(name="output_bytes", value=command.output_bytes or 0)
         case _:
-            return None
+            return command.limit
 
 
 def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:

@@ -15,6 +15,7 @@ from debug_mcp.models.commands import (
 from debug_mcp.runner.output import Page
 from debug_mcp.service.calls import Advice, again, plain
 from debug_mcp.service.keyboard import prompt_hint
+from debug_mcp.service.limits import limit_hint
 from debug_mcp.service.network import lacks_network
 from debug_mcp.service.program_hints import folder_advice, program_advice
 from debug_mcp.service.surroundings import Surroundings
@@ -75,6 +76,8 @@ def advise(
             return Advice(
                 f"{why}: the last {dropped} bytes were dropped; the program itself went on"
             )
+        case Outcome.RESOURCE_LIMIT:
+            return None if command.limit is None else Advice(limit_hint(command.limit))
         case Outcome.TIMED_OUT:
             return _timed_out(command, page, written_ago)
         case Outcome.IDLE_TIMED_OUT:

@@ -25,6 +25,7 @@ from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keyboard import stdin_of
 from debug_mcp.service.launches import Launch, Launches
+from debug_mcp.service.limits import limit_met, limits_of
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
@@ -35,6 +36,7 @@ LOOK_SECONDS = 5.0
 _OUTCOMES = {
     "timeout": Outcome.TIMED_OUT,
     "idle_timeout": Outcome.IDLE_TIMED_OUT,
+    "limit": Outcome.RESOURCE_LIMIT,
     "cancel": Outcome.CANCELLED,
     "spawn_failed": Outcome.SPAWN_FAILED,
 }
@@ -249,6 +251,7 @@ class Scheduler:
             grace=self._settings.grace_seconds,
             stdin=stdin_of(request),
             output_limit=self._settings.output_bytes,
+            limits=limits_of(self._settings, self._layout.sessions / session.id),
         )
 
     def _ended(self, command_id: str) -> None:
@@ -293,4 +296,5 @@ def _end(command: Command, seen: Exit | None, launch: Launch | None) -> End:
         output_bytes=seen.output_bytes,
         output_dropped=seen.output_dropped,
         message=message,
+        limit=limit_met(seen),
     )

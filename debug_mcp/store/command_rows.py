@@ -2,7 +2,14 @@
 
 from pydantic import ValidationError
 
-from debug_mcp.models.commands import Command, CommandKind, CommandRun, CommandState, Outcome
+from debug_mcp.models.commands import (
+    Command,
+    CommandKind,
+    CommandRun,
+    CommandState,
+    Limit,
+    Outcome,
+)
 from debug_mcp.store.database import Row
 from debug_mcp.store.rows import moment, to_moment
 
@@ -38,6 +45,9 @@ def command_of(row: Row) -> Command:
         output_bytes=row["output_bytes"],
         output_dropped=row["output_dropped"],
         message=row["message"],
+        limit=None
+        if row["limit_name"] is None
+        else Limit(name=row["limit_name"], value=row["limit_value"]),
         collected=row["collected"],
         damaged=damaged,
     )

@@ -9,7 +9,7 @@ from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.models.base import Owner
-from debug_mcp.models.commands import Command, CommandState, Outcome
+from debug_mcp.models.commands import Command, CommandState, Limit, Outcome
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.store.artifacts import link
 from debug_mcp.store.command_rows import command_of
@@ -108,6 +108,7 @@ class End:
     output_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
+    limit: Limit | None = None
     collected: tuple[Artifact, ...] | None = None
 
 
@@ -252,6 +253,8 @@ class Commands:
                     "output_bytes": end.output_bytes,
                     "output_dropped": end.output_dropped,
                     "message": end.message,
+                    "limit_name": None if end.limit is None else end.limit.name,
+                    "limit_value": None if end.limit is None else end.limit.value,
                     "collected": None if end.collected is None else len(end.collected),
                 },
             )

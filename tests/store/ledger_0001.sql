@@ -46,18 +46,22 @@ CREATE TABLE commands (
     output_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
+    -- The limit that ended it: the setting, and what it was.
+    limit_name TEXT,
+    limit_value REAL,
     -- How many artifacts its end collected; null when none were asked for.
     collected INTEGER,
     CHECK ((state = 'finished') = (outcome IS NOT NULL)),
     CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
     CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),
+    CHECK ((limit_name IS NULL) = (limit_value IS NULL)),
     CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
     CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;
-INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL,NULL,NULL);
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     principal TEXT NOT NULL,

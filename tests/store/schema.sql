@@ -42,11 +42,15 @@ CREATE TABLE commands (
     output_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
+    -- The limit that ended it: the setting, and what it was.
+    limit_name TEXT,
+    limit_value REAL,
     -- How many artifacts its end collected; null when none were asked for.
     collected INTEGER,
     CHECK ((state = 'finished') = (outcome IS NOT NULL)),
     CHECK ((state = 'finished') = (ended_at IS NOT NULL)),
     CHECK (outcome IS NOT 'succeeded' OR exit_code IS 0),
+    CHECK ((limit_name IS NULL) = (limit_value IS NULL)),
     CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
     CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;

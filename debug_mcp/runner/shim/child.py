@@ -4,7 +4,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import os
 import time
 
-from debug_mcp.runner.shim.processes import children_of, try_kill
+from debug_mcp.runner.shim.processes import children_of, kill_children, try_kill
 
 SWEEP_PAUSE_SECONDS = 0.001
 
@@ -29,9 +29,13 @@ class Child:
         _, found, rest = self.report.partition(b'"' + key + b'":')
         return int(rest.split(b",")[0].split(b"}")[0]) if found else None
 
+    def first(self) -> int | None:
+        """Return the first process in the sandbox; None without one, and before there is one."""
+        return None if self.status is None else self.reported(b"child-pid")
+
     def reap(self) -> int:
         """Collect every child that has ended; return how many the command left behind."""
-        others, first = 0, self.reported(b"child-pid")
+        others, first = 0, self.first()
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -64,7 +68,7 @@ class Child:
         """
         targets = [self.pid]
         if self.status is not None:
-            first = self.reported(b"child-pid")
+            first = self.first()
             inside = [] if first is None else children_of(first)
             if first is None or inside == []:
                 return False
@@ -77,15 +81,14 @@ class Child:
     def sweep(self) -> int:
         """Kill and reap until no descendant is left; return how many were left behind.
 
-        Killing a process hands its children to us, so the list is read again until it is empty.
+        Killing a process hands its children to us, so it is done until there is none.
         """
         swept, pause = self.reap(), SWEEP_PAUSE_SECONDS
         while True:
             # The main process goes first: with a PID namespace all else goes with it.
             if self.code is None:
                 try_kill(self.pid, signal.SIGKILL, group=True)
-            for pid in children_of(os.getpid()) or ():
-                try_kill(pid, signal.SIGKILL)
+            kill_children()
             swept += self.reap()
             try:
                 if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

@@ -6,6 +6,7 @@ import time
 from debug_mcp.runner.shim.child import Child, verdict
 from debug_mcp.runner.shim.files import publish, reserve
 from debug_mcp.runner.shim.guard import stand_guard
+from debug_mcp.runner.shim.limits import ended_by_file_size
 from debug_mcp.runner.shim.output import DRAIN_CHUNKS, Output
 from debug_mcp.runner.shim.processes import become_subreaper, catch_signals, close_all_but, high
 from debug_mcp.runner.shim.spawn import spawn
@@ -43,32 +44,49 @@ def run(path: str, lock: int, tether: int, channel: int | None = None) -> None:
     began, clock = time.time(), time.monotonic()
     publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
 
-    reason, code, message, swept = "spawn_failed", None, "", 0
+    ended: dict[str, object] = {"reason": "spawn_failed", "code": "", "swept": 0, "limit": ""}
+    message = ""
     try:
         child = spawn(directory, spec, output, stdin)
     except OSError as error:
         child = Child(0, None)
         message = f"{os.fsdecode(error.filename or b'exec')}: {error.strerror}"
     else:
-        try:
-            reason = Watch(spec, child, output, stdin, wakeups).run()
-        finally:  # even a fault of ours must leave no process behind
-            swept = child.sweep()
-        output.drain(DRAIN_CHUNKS**2)
-        reason, code = verdict(child, reason)
+        ended = _follow(spec, child, output, stdin, wakeups)
 
     end = {
         "format": FORMAT,
-        "reason": reason,
-        "code": "" if code is None else code,
+        **ended,
         "ended": time.time(),
         "elapsed": time.monotonic() - clock,
         "cpu": child.cpu,
         "memory": child.memory,
-        "swept": swept,
         "output": output.kept,
         "dropped": output.dropped,
         "disk_full": int(output.full),
         "message": message.replace("\n", " "),
     }
     publish(directory, "exit", end, durable=True)
+
+
+def _follow(
+    spec: Spec, child: Child, output: Output, stdin: Stdin, wakeups: int
+) -> dict[str, object]:
+    """Follow the command to its end, and see that nothing of it is left; return how it ended."""
+    watch = Watch(spec, child, output, stdin, wakeups)
+    try:
+        reason = watch.run()
+    finally:  # even a fault of ours must leave no process behind
+        swept = child.sweep()
+    output.drain(DRAIN_CHUNKS**2)
+    reason, code = verdict(child, reason)
+    limit = watch.limit
+    if reason == "exit" and code is not None and ended_by_file_size(spec, code):
+        reason, limit = "limit", "file_bytes"
+    return {
+        "reason": reason,
+        "code": "" if code is None else code,
+        "swept": swept,
+        "limit": limit,
+        "limit_value": os.fsdecode(spec.fields.get(limit.encode(), b"")),
+    }

@@ -17,12 +17,67 @@ def children_of(pid: int) -> list[int] | None:
         return None
 
 
+def descendants(pid: int, most: float) -> list[str]:
+    """Return the folders below ``/proc`` of a process's descendants, or of more than ``most``.
+
+    Whoever comes or goes meanwhile may be missed.
+    """
+    found: list[str] = []
+    waiting = [pid]
+    while waiting and len(found) <= most + 1:  # the process itself is the first
+        parent = f"/proc/{waiting.pop()}"
+        try:
+            threads = os.listdir(f"{parent}/task")
+        except OSError:
+            continue  # it has just ended
+        # Each thread has the children that it started.
+        for thread in threads:
+            try:
+                with open(f"{parent}/task/{thread}/children", "rb") as children:
+                    waiting += map(int, children.read().split())
+            except OSError:
+                continue
+        found.append(parent)
+    return found[1:]
+
+
+def inhabitants(first: int) -> list[str]:
+    """Return the folders of all processes in a sandbox, by the ``/proc`` that it has itself.
+
+    One look, however many they are and whoever their parents were.
+
+    Raises:
+        OSError: We may not look, or it has ended.
+    """
+    seen = f"/proc/{first}/root/proc"
+    return [f"{seen}/{name}" for name in os.listdir(seen) if name.isdigit()]
+
+
 def try_kill(pid: int, number: int, group: bool = False) -> None:
     """Send a signal to what may be gone already."""
     try:
         os.killpg(pid, number) if group else os.kill(pid, number)
     except OSError:
         pass
+
+
+def kill_children() -> None:
+    """Kill our children with their process groups, in which there are only descendants of ours.
+
+    A group is of one session, and none of ours left its session but for a new one. In a group that
+    is killed as a whole nobody can fork meanwhile.
+    """
+    children: dict[int, int] = {}
+    for pid in children_of(os.getpid()) or ():
+        try:
+            children[os.getpgid(pid)] = pid
+        except OSError:
+            pass  # it has just been reaped
+    own = children.pop(os.getpgrp(), None)
+    for group in children:
+        try_kill(group, signal.SIGKILL, group=True)
+    if own is not None:
+        try_kill(own, signal.SIGKILL)
 
 
 def high(fd: int) -> int:

@@ -5,12 +5,15 @@ import fcntl
 import os
 
 from debug_mcp.runner.shim.child import Child
+from debug_mcp.runner.shim.limits import limit_process
 from debug_mcp.runner.shim.output import Output
 from debug_mcp.runner.shim.processes import die_with, high
 from debug_mcp.runner.shim.spec import OPTIONS_FD, STATUS_FD, Spec
 from debug_mcp.runner.shim.stdin import Stdin
 
 ERROR_BYTES = 4096
+OOM_SCORE = "500"
+NICE = 5
 TIOCSCTTY = 0x540E
 
 
@@ -72,6 +75,12 @@ def _become(spec: Spec, taken: dict[int, int], parent: int, terminal: bool) -> N
     if terminal:  # inside a sandbox another session takes it
         fcntl.ioctl(0, TIOCSCTTY, 0)
     os.chdir(spec.fields[b"cwd"])
+    limit_process(spec)
+    # However many they become, the shim that ends them and the server have their turn.
+    os.nice(NICE)
+    # Where memory is short, the kernel is to take the command and not its shim or the server.
+    with open("/proc/self/oom_score_adj", "w") as score:
+        score.write(OOM_SCORE)
     path = spec.environment.get(b"PATH", b"/usr/bin:/bin")
     _execute(spec.arguments, spec.environment, path)
 

@@ -6,6 +6,7 @@ import select
 import time
 
 from debug_mcp.runner.shim.child import Child
+from debug_mcp.runner.shim.limits import Limits
 from debug_mcp.runner.shim.output import Output
 from debug_mcp.runner.shim.spec import Spec
 from debug_mcp.runner.shim.stdin import Stdin
@@ -24,6 +25,8 @@ class Watch:
         self.stdin = stdin
         self.wakeups = wakeups
         self.cancelled = False
+        self.limits = Limits(spec)
+        self.limit = ""  # which one was met
         self.deadline = time.monotonic() + float(spec.fields[b"timeout"])
         idle = spec.fields.get(b"idle_timeout")
         self.idle = None if idle is None else float(idle)
@@ -37,14 +40,16 @@ class Watch:
         self.typing: dict[int, int] = {}
 
     def run(self) -> str:
-        """Return why it ended: exit, timeout, idle_timeout, cancel or hangup."""
+        """Return why it ended: exit, timeout, idle_timeout, limit, cancel or hangup."""
         while True:
             reason = self._due()
+            if reason == "limit":
+                return reason  # not even a moment more: it might go on to grow
             if reason is not None:
                 self._stop()
                 return reason
             idle_at = self.deadline if self.idle is None else self.output.last + self.idle
-            self._step(min(self.deadline, idle_at))
+            self._step(min(self.deadline, idle_at, self.limits.at))
             if self.child.code is not None:
                 return "exit"
 
@@ -58,7 +63,8 @@ class Watch:
             return "timeout"
         if self.idle is not None and now >= self.output.last + self.idle:
             return "idle_timeout"
-        return None
+        self.limit = self.limits.met(self.child.cpu, self.child.first()) or ""
+        return "limit" if self.limit else None
 
     def _stop(self) -> None:
         end = time.monotonic() + (self.grace if self.child.ask_to_stop() else 0)

@@ -1,0 +1,36 @@
+"""What a command may use at most."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a command and all that it starts may use; None is no limit.
+
+    Of one process at a time: ``file_bytes`` (the largest file that it writes), ``open_files``; the
+    kernel refuses more. Of all together: ``memory_bytes`` (what is shared counts once; files in
+    memory count), ``processes``, ``cpu_seconds`` and ``disk_bytes`` (of all in ``folder``); whoever
+    uses more is ended.
+    """
+
+    memory_bytes: int | None = None
+    processes: int | None = None
+    cpu_seconds: float | None = None
+    file_bytes: int | None = None
+    open_files: int | None = None
+    disk_bytes: int | None = None
+    folder: Path | None = None
+
+    def fields(self) -> list[str]:
+        """Return them as fields of a shim's ``spec``."""
+        given = asdict(self)
+        folder = given.pop("folder")
+        if folder is None:
+            given.pop("disk_bytes")
+        else:
+            given["disk"] = folder
+        return [f"{name}={value}" for name, value in given.items() if value is not None]
+
+
+NO_LIMITS = Limits()

@@ -1,0 +1,139 @@
+"""What a command may use, and whether it uses more.
+
+Limits of a single process are the kernel's own (``setrlimit(2)``). Those of all processes together
+are measured every so often: the kernel can count them in a control group alone, which few servers
+own, and a limit of addresses (``RLIMIT_AS``) breaks programs that reserve more than they use.
+"""
+
+import _signal as signal  # type: ignore[import-not-found]
+import os
+import resource
+import time
+
+from debug_mcp.runner.shim.disk import Disk
+from debug_mcp.runner.shim.processes import descendants, inhabitants
+from debug_mcp.runner.shim.spec import Spec
+
+PAUSE_SECONDS = 0.2
+# Measuring takes at most this part of a processor.
+SHARE = 0.02
+
+RLIMITS = {b"file_bytes": resource.RLIMIT_FSIZE, b"open_files": resource.RLIMIT_NOFILE}
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Limits:
+    """What all processes of a command may use together."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.memory = _number(spec, b"memory_bytes")
+        self.processes = _number(spec, b"processes")
+        self.cpu = _number(spec, b"cpu_seconds")
+        disk = _number(spec, b"disk_bytes")
+        self.disk = None if disk is None else Disk(spec.fields[b"disk"], disk)
+        self.at = time.monotonic() + PAUSE_SECONDS
+        if (self.memory, self.processes, self.cpu, disk) == (None,) * 4:
+            self.at = float("inf")
+
+    def met(self, ended_cpu: float, first: int | None) -> str | None:
+        """Measure, if it is time to; return the name of a limit that is exceeded.
+
+        Args:
+            ended_cpu: Seconds of processor time of what has been reaped.
+            first: The first process in the sandbox, if there is one: what it sees as ``/dev/shm``
+                and its like is memory.
+        """
+        if time.monotonic() < self.at:
+            return None
+        spent = time.process_time()
+        found = self._used(ended_cpu, first)
+        if found is None and self.disk is not None and self.disk.exceeded():
+            found = "disk_bytes"
+        # Of our own processor time: on a busy machine the clock says nothing.
+        self.at = time.monotonic() + max(PAUSE_SECONDS, (time.process_time() - spent) / SHARE)
+        return found
+
+    def _used(self, ended_cpu: float, first: int | None) -> str | None:
+        most = float("inf") if self.processes is None else self.processes
+        tree = _processes(first, most)
+        if len(tree) > most:
+            return "processes"
+        cpu, resident = ended_cpu, 0
+        for process in tree:
+            try:
+                with open(f"{process}/stat", "rb") as stat:
+                    # The name may hold anything; after it come numbers (proc(5)).
+                    fields = stat.read().rpartition(b")")[2].split()
+            except OSError:
+                continue  # it has just ended
+            cpu += sum(map(int, fields[11:15])) / _TICKS
+            resident += int(fields[21]) * _PAGE
+        if self.cpu is not None and cpu > self.cpu:
+            return "cpu_seconds"
+        if self.memory is None:
+            return None
+        files = _in_memory(first)
+        # What several share is counted once for each here, so this is the most that it can be.
+        if resident + files > self.memory and _proportional(tree, files) > self.memory:
+            return "memory_bytes"
+        return None
+
+
+def limit_process(spec: Spec) -> None:
+    """Set the limits of this process and of whatever it starts; one that is lower already stays."""
+    for name, kind in RLIMITS.items():
+        wanted = _number(spec, name)
+        if wanted is not None:
+            _, most = resource.getrlimit(kind)
+            value = int(wanted) if most == resource.RLIM_INFINITY else min(int(wanted), most)
+            resource.setrlimit(kind, (value, value))
+
+
+def ended_by_file_size(spec: Spec, code: int) -> bool:
+    """Return whether a process ended of the signal for a file that grew too large."""
+    # As the kernel says it, or a sandbox or a shell.
+    return b"file_bytes" in spec.fields and code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
+
+
+def _number(spec: Spec, name: bytes) -> float | None:
+    value = spec.fields.get(name)
+    return None if value is None else float(value)
+
+
+def _processes(first: int | None, most: float) -> list[str]:
+    """Return the folders below ``/proc`` of what runs, or of more than ``most``."""
+    if first is not None:
+        try:
+            return inhabitants(first)
+        except OSError:
+            pass
+    return descendants(os.getpid(), most)
+
+
+def _proportional(tree: list[str], files: int) -> int:
+    """Return the memory of processes with what is shared counted once, and files in memory."""
+    total = mapped = 0
+    for process in tree:
+        try:
+            with open(f"{process}/smaps_rollup", "rb") as rollup:
+                lines = [line.split() for line in rollup.read().split(b"\n")]
+        except OSError:
+            continue
+        sizes = {line[0]: int(line[1]) * 1024 for line in lines if line[2:] == [b"kB"]}
+        total += sizes.get(b"Pss:", 0)
+        mapped += sizes.get(b"Pss_Shmem:", 0)
+    # A file in memory that is also mapped stands in both.
+    return total + max(files - mapped, 0)
+
+
+def _in_memory(first: int | None) -> int:
+    """Return the bytes of files in the file systems that the sandbox keeps in memory."""
+    total = 0
+    for folder in ("dev", "run", "var") if first is not None else ():
+        try:
+            seen = os.statvfs(f"/proc/{first}/root/{folder}")
+        except OSError:
+            continue
+        total += (seen.f_blocks - seen.f_bfree) * seen.f_frsize
+    return total

@@ -1,0 +1,72 @@
+"""What commands may use by this server's settings, and what is said of one that used more."""
+
+import os
+from pathlib import Path
+
+from debug_mcp.config import Settings
+from debug_mcp.models.commands import Limit
+from debug_mcp.runner.limits import Limits
+from debug_mcp.runner.supervisor import Exit
+
+# Of the machine's, where no setting says more or less.
+MEMORY_SHARE = 0.75
+
+# By the names of `runner.limits`.
+_SETTINGS = {
+    "memory_bytes": "command_memory_bytes",
+    "processes": "command_processes",
+    "cpu_seconds": "command_cpu_seconds",
+    "file_bytes": "command_file_bytes",
+    "disk_bytes": "session_disk_bytes",
+}
+_EXCEEDED = {
+    "command_memory_bytes": "it and all that it started took more than {} of memory together",
+    "command_processes": "it and all that it started were more than {:.0f} processes at once",
+    "command_cpu_seconds": "it and all that it started took more than {:g} s of processor time",
+    "command_file_bytes": "it wrote a file of more than {}",
+    "session_disk_bytes": "its session's files took more than {}: remove what is not needed any "
+    "more",
+}
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def limits_of(settings: Settings, session: Path) -> Limits:
+    """Return what a command may use, in a session whose folders are in that one."""
+    memory = settings.command_memory_bytes
+    return Limits(
+        memory_bytes=_machine_share() if memory is None else memory or None,
+        processes=settings.command_processes or None,
+        cpu_seconds=settings.command_cpu_seconds or None,
+        file_bytes=settings.command_file_bytes or None,
+        open_files=settings.command_open_files or None,
+        disk_bytes=settings.session_disk_bytes or None,
+        folder=session,
+    )
+
+
+def limit_met(seen: Exit) -> Limit | None:
+    """Return the limit that ended a command, by the name of its setting."""
+    if seen.limit is None:
+        return None
+    name, value = seen.limit
+    return Limit(name=_SETTINGS[name], value=value)
+
+
+def limit_hint(limit: Limit) -> str:
+    """Say in words which limit a command met, and who can change it."""
+    value = _size(limit.value) if limit.name.endswith("_bytes") else limit.value
+    why = _EXCEEDED[limit.name].format(value)
+    return f"ended at once: {why}. The operator's setting {limit.name} is the limit"
+
+
+def _machine_share() -> int:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return int(pages * size * MEMORY_SHARE)
+
+
+def _size(count: float) -> str:
+    for unit in _UNITS[:-1]:
+        if count < 1024:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} {_UNITS[-1]}"
