@@ -13,6 +13,7 @@ from debug_mcp.errors import Unavailable
 from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.audit import AuditService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
@@ -49,6 +50,7 @@ from debug_mcp.service.uncommitted import Uncommitted
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.service.watching import Watching
 from debug_mcp.store.artifacts import Artifacts
+from debug_mcp.store.audit import Audit
 from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
@@ -101,6 +103,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await recovery.recover()
         await services.comparisons.take_over()
         scheduler.at_each_look(services.comparisons.take_over)
+        tasks.start_soon(services.audit.serve)
         tasks.start_soon(scheduler.serve)
         tasks.start_soon(expiry.serve)
         tasks.start_soon(_retention(database, settings, layout).serve)
@@ -108,15 +111,29 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @contextlib.asynccontextmanager
-async def open_tokens(settings: Settings) -> AsyncIterator[TokenService]:
-    """Open the data directory for its tokens alone, without working on it.
+async def open_tokens(settings: Settings) -> AsyncIterator[tuple[TokenService, AuditService]]:
+    """Open the data directory for its tokens and its audit log, without working on it.
 
     Raises:
         Unavailable: The data directory cannot be used.
         Conflict: Its schema is not one that this version can use.
     """
     async with _open_ledger(settings) as (_, database):
-        yield TokenService(Tokens(database))
+        audit = AuditService(Audit(database))
+        yield TokenService(Tokens(database)), audit
+        await audit.close()
+
+
+@contextlib.asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncIterator[AuditService]:
+    """Open the data directory for its audit log alone.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    async with _open_ledger(settings) as (_, database):
+        yield AuditService(Audit(database))
 
 
 @contextlib.asynccontextmanager
@@ -140,7 +157,9 @@ async def _open_ledger(settings: Settings) -> AsyncIterator[tuple[Layout, Databa
 
 
 def _retention(database: Database, settings: Settings, layout: Layout) -> RetentionService:
-    return RetentionService(Retention(database), Files(layout.artifacts), settings, layout)
+    return RetentionService(
+        Retention(database), Audit(database), Files(layout.artifacts), settings, layout
+    )
 
 
 class _Ground:
@@ -168,6 +187,7 @@ class _Ground:
         self.commands = Commands(database)
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
+        self.audit = Audit(database)
         self.confinement = Confinement(settings, layout, tasks)
         self.debug_runs = DebugRuns(database)
         self.evidence = Evidence(database)
@@ -238,6 +258,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         tokens=TokenService(on.tokens),
+        audit=AuditService(on.audit),
         watching=watching,
         choices=ChoiceService(on.choices),
         tasks=on.task_rows,

@@ -176,6 +176,9 @@ class Settings(BaseSettings):
         ge=0,
         description="outputs and artifacts kept; beyond that the oldest of sessions that ended go",
     )
+    audit_days: float = Field(
+        default=90, ge=0, le=36_500, description="how long the audit log keeps who did what"
+    )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
     )

@@ -160,6 +160,7 @@ async def serving(
         server = HttpServer(
             mcp,
             services.tokens,
+            services.audit,
             settings,
             listening,
             routes=http_routes(REST, services, calling_principal),

@@ -83,6 +83,14 @@ def token_rotate(options: argparse.Namespace) -> int:
     return _token("rotate", options)
 
 
+def audit(options: argparse.Namespace) -> int:
+    """Show who changed what, and who was refused."""
+    _refuse_elsewhere()
+    from debug_mcp.cli.audit import run_audit  # noqa: PLC0415
+
+    return anyio.run(run_audit, _settings(options), options)
+
+
 def gc(options: argparse.Namespace) -> int:
     """Remove what is too old or too much."""
     _refuse_elsewhere()

@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     _serve(subparsers)
     _call(subparsers)
     _tokens(subparsers)
+    _audit(subparsers)
     _gc(subparsers)
     _doctor(subparsers)
     _demo(subparsers)
@@ -149,13 +150,50 @@ def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         _data_dir(action)
 
 
+def _audit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    audit = _command(
+        subparsers,
+        "audit",
+        commands.audit,
+        "show who changed what and who was refused, newest first",
+    )
+    audit.add_argument("--principal", metavar="NAME", help="of this one alone")
+    audit.add_argument("--token", dest="token_id", metavar="ID", help="with this token alone")
+    audit.add_argument("--operation", metavar="NAME", help="such as session_close")
+    audit.add_argument("--object", dest="object_id", metavar="ID", help="about this one alone")
+    audit.add_argument(
+        "--outcome", help="done, cancelled, fault, or the code of an error, as permission_denied"
+    )
+    audit.add_argument("--since", metavar="TIME", help="of this long ago at most: 30m, 12h, 7d")
+    audit.add_argument(
+        "--limit",
+        type=positive_number,
+        metavar="NUMBER",
+        help="default: 50, and all of them as JSON",
+    )
+    audit.add_argument("--json", action="store_true", help="print JSON lines")
+    _data_dir(audit)
+
+
+def positive_number(text: str) -> int:
+    """Return a number of at least one.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def _gc(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     gc = _command(
         subparsers,
         "gc",
         commands.gc,
         "remove commands, outputs and artifacts of sessions that ended: what is older than "
-        "retention_days, and the oldest beyond retention_bytes; servers do so by themselves",
+        "retention_days, and the oldest beyond retention_bytes; and what the audit log has from "
+        "before audit_days; servers do so by themselves",
     )
     gc.add_argument("--dry-run", action="store_true", help="say what would be removed")
     gc.add_argument("--json", action="store_true", help="print JSON")

@@ -24,6 +24,8 @@ def _text(view: RetentionView) -> str:
         f"{_size(view.removed_bytes)}; {_size(view.kept_bytes)} of outputs and artifacts "
         f"{'would stay' if view.dry_run else 'stay'}"
     )
+    if view.audit_entries:
+        said += f"; {view.audit_entries} entries of the audit log {done}"
     return f"{said}\n{view.hint}" if view.hint else said
 
 

@@ -39,6 +39,7 @@ async def run_http(settings: Settings) -> None:
             server = HttpServer(
                 mcp,
                 services.tokens,
+                services.audit,
                 settings,
                 listening,
                 routes=http_routes(REST, services, calling_principal),

@@ -2,18 +2,17 @@
 
 import argparse
 import json
-import re
-from datetime import timedelta
 
 from debug_mcp.app import open_tokens
 from debug_mcp.auth.principal import LOCAL, Scope
+from debug_mcp.cli.durations import seconds_of
 from debug_mcp.cli.opening import opened
 from debug_mcp.cli.table import table
 from debug_mcp.config import Settings
-from debug_mcp.errors import InvalidInput
 from debug_mcp.models.base import View
 from debug_mcp.models.tokens import TokenCreate, TokenSecretView, TokensView, TokenView
 from debug_mcp.operations.arguments import parse
+from debug_mcp.service.audit import object_in
 from debug_mcp.service.tokens import TokenService
 
 # Reaching other machines, writing to an upstream and managing tokens are to be asked for.
@@ -22,13 +21,16 @@ _DEFAULT = [
     for scope in Scope
     if scope not in (Scope.ADMIN, Scope.REPOSITORY_PUSH, Scope.COMMAND_NETWORK)
 ]
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 async def run_token(settings: Settings, action: str, options: argparse.Namespace) -> int:
     """Do what was asked with tokens and print what came of it."""
-    async with opened(open_tokens(settings)) as tokens:
-        view = await _done(tokens, action, options)
+    async with opened(open_tokens(settings)) as (tokens, audit):
+        # As the operation over REST is called there.
+        operation, named = f"token_{action}", getattr(options, "name", None)
+        with audit.watching(LOCAL, operation, named, changes=action != "list") as watched:
+            view = await _done(tokens, action, options)
+            watched.object_id = object_in(view)
     print(json.dumps(view.compact(), indent=2) if options.json else _text(action, view))
     return 0
 
@@ -38,7 +40,7 @@ async def _done(tokens: TokenService, action: str, options: argparse.Namespace) 
         case "create":
             return await tokens.create(LOCAL, _asked(options))
         case "rotate":
-            return await tokens.rotate(LOCAL, options.name, _seconds(options.expires))
+            return await tokens.rotate(LOCAL, options.name, seconds_of(options.expires, "expires"))
         case "revoke":
             return await tokens.revoke(LOCAL, options.name)
         case _:
@@ -55,28 +57,11 @@ def _asked(options: argparse.Namespace) -> TokenCreate:
             "owner": options.owner,
             "scopes": scopes,
             "repositories": options.repository,
-            "expires_in_seconds": _seconds(options.expires),
+            "expires_in_seconds": seconds_of(options.expires, "expires"),
             "requests_per_second": options.requests_per_second,
             "requests_at_once": options.requests_at_once,
         },
     )
-
-
-def _seconds(text: str | None) -> float | None:
-    """Return how many seconds ``30d`` are.
-
-    Raises:
-        InvalidInput: It is no such time.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", text)
-    if match is None:
-        raise InvalidInput(
-            f"--expires {text!r} is no time: write a number and m, h, d or w, such as 30d",
-            field="expires",
-        )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}).total_seconds()
 
 
 def _text(action: str, view: View) -> str:

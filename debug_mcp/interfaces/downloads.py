@@ -62,9 +62,9 @@ def download_routes(services: Services, principal_of: Callable[[], Principal]) -
     """Return the routes of both kinds of file."""
 
     async def artifact(request: Request) -> Download:
-        kept, path = await services.artifacts.file(
-            principal_of(), request.path_params["artifact_id"]
-        )
+        who, artifact_id = principal_of(), request.path_params["artifact_id"]
+        with services.audit.watching(who, "artifact_download", artifact_id, changes=False):
+            kept, path = await services.artifacts.file(who, artifact_id)
         tag = f'"{kept.sha256}"'
         return Download(
             path,
@@ -75,9 +75,9 @@ def download_routes(services: Services, principal_of: Callable[[], Principal]) -
         )
 
     async def output(request: Request) -> Download:
-        command, path = await services.commands.file(
-            principal_of(), request.path_params["command_id"]
-        )
+        who, command_id = principal_of(), request.path_params["command_id"]
+        with services.audit.watching(who, "output_download", command_id, changes=False):
+            command, path = await services.commands.file(who, command_id)
         return Download(
             # One that has not begun has written nothing.
             path if path.exists() else Path(os.devnull),

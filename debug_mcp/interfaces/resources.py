@@ -72,11 +72,13 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
     """
     try:
         found = parse_uri(uri)
-        if found.scheme == "artifact":
-            return await _artifact(call, uri, found.object_id)
-        if found.scheme == "session":
-            return await _diff(call, uri, found.object_id)
-        return await _output(call, uri, found.object_id)
+        audit = call.services.audit
+        with audit.watching(call.principal, "resource_read", found.object_id, changes=False):
+            if found.scheme == "artifact":
+                return await _artifact(call, uri, found.object_id)
+            if found.scheme == "session":
+                return await _diff(call, uri, found.object_id)
+            return await _output(call, uri, found.object_id)
     except DebugMcpError as error:
         raise protocol_error(error, uri=uri) from error
 

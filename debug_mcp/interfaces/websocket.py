@@ -50,9 +50,12 @@ def stream_routes(services: Services, principal_of: Callable[[], Principal]) -> 
         call = Call(principal_of(), services)
         command_id = websocket.path_params["command_id"]
         try:
-            following = await services.commands.follow(
-                call.principal, command_id, _offset(websocket)
-            )
+            with services.audit.watching(
+                call.principal, "command_stream", command_id, changes=False
+            ):
+                following = await services.commands.follow(
+                    call.principal, command_id, _offset(websocket)
+                )
         except DebugMcpError as error:
             await websocket.send_denial_response(problem(error))
             return

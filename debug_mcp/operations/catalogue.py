@@ -1,6 +1,7 @@
 """Every operation, in the fixed order in which clients see them."""
 
 from debug_mcp.operations.artifacts import artifact_list, artifact_read
+from debug_mcp.operations.audit import audit_list
 from debug_mcp.operations.commands import (
     command_cancel,
     command_input,
@@ -60,6 +61,7 @@ ADMIN: tuple[Operation, ...] = (
     token_list,
     token_rotate,
     token_revoke,
+    audit_list,
 )
 """What is a route of REST alone: no secret passes through a model."""
 

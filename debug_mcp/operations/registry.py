@@ -22,6 +22,7 @@ from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.errors import InvalidInput
 from debug_mcp.models.base import Arguments, Report, View, silent
 from debug_mcp.operations.arguments import parse
+from debug_mcp.service.audit import object_in
 from debug_mcp.service.services import Services
 
 
@@ -76,13 +77,18 @@ class Operation:
     function: Callable[[Call, Any], Awaitable[View]]
 
     async def invoke(self, call: Call, raw: Mapping[str, Any]) -> View:
-        """Check the arguments and run the operation.
+        """Check the arguments and run the operation; the audit log has what it changed or refused.
 
         Raises:
             DebugMcpError: The arguments are wrong, or the operation says why it cannot be done.
         """
-        args = parse(self.name, self.arguments, raw)
-        return await self.function(call, _patient(args, call.services.default_wait))
+        with call.services.audit.watching(
+            call.principal, self.name, object_in(raw), changes=not self.read_only
+        ) as watched:
+            args = parse(self.name, self.arguments, raw)
+            view = await self.function(call, _patient(args, call.services.default_wait))
+            watched.object_id = object_in(view) or watched.object_id
+            return view
 
 
 def _patient(args: Arguments, longest: float | None) -> Arguments:

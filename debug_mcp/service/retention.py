@@ -21,6 +21,7 @@ from debug_mcp.models.base import now
 from debug_mcp.models.retention import RetentionView
 from debug_mcp.runner.supervisor import is_held
 from debug_mcp.service.locks import lock_at_once
+from debug_mcp.store.audit import Audit
 from debug_mcp.store.retention import Left, Retention
 
 # A command's folder, or a content, that is younger may be on its way into the ledger.
@@ -33,8 +34,11 @@ _log = logging.getLogger(__name__)
 class RetentionService:
     """Removes what is too old or too much."""
 
-    def __init__(self, store: Retention, files: Files, settings: Settings, layout: Layout) -> None:
+    def __init__(
+        self, store: Retention, audit: Audit, files: Files, settings: Settings, layout: Layout
+    ) -> None:
         self._store = store
+        self._audit = audit
         self._files = files
         self._settings = settings
         self._layout = layout
@@ -67,13 +71,17 @@ class RetentionService:
                 most=self._settings.retention_bytes,
             )
             kept = size - _size(chosen)
+            before = now() - timedelta(days=self._settings.audit_days)
+            entries = await self._audit.count_before(before)
             if not dry_run:
                 await self._remove(chosen)
+                await self._audit.forget_before(before)
                 kept = await self._store.size()
                 self._lock.touch()
             return RetentionView(
                 commands=sum(left.kind == "command" for left in chosen),
                 artifacts=sum(left.kind == "artifact" for left in chosen),
+                audit_entries=entries,
                 removed_bytes=size - kept,
                 kept_bytes=kept,
                 dry_run=dry_run,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from debug_mcp.service.artifacts import ArtifactService
+from debug_mcp.service.audit import AuditService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
@@ -42,6 +43,7 @@ class Services:
     comparisons: ComparisonService
     server: ServerService
     tokens: TokenService
+    audit: AuditService
     watching: Watching
     choices: ChoiceService
     tasks: Tasks

@@ -18,7 +18,10 @@ from debug_mcp.auth.principal import Principal
 from debug_mcp.errors import Busy, Unauthenticated, Unavailable
 from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
 from debug_mcp.interfaces.websocket import SUBPROTOCOL
+from debug_mcp.service.audit import AuditService
+from debug_mcp.service.origins import coming_from, new_origin
 from debug_mcp.service.tokens import Held, TokenService
+from debug_mcp.transport.accounts import Refusals, named
 from debug_mcp.transport.limits import AtOnce, Buckets, rate_of, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
 from debug_mcp.transport.requests import OpenRequest, OpenRequests
@@ -28,6 +31,7 @@ POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
 
 _PUBLIC = ("/healthz", OPENAPI_PATH, DOCS_PATH)
+_FAULT = "the token is unknown, expired or revoked"
 _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"
 
 # Set for the task that serves a request, and so for all that it calls; there is no default.
@@ -49,6 +53,7 @@ class Bearer:
         self,
         app: ASGIApp,
         tokens: TokenService,
+        audit: AuditService,
         requests: OpenRequests,
         failures: Buckets,
         rates: Buckets,
@@ -56,6 +61,7 @@ class Bearer:
     ) -> None:
         self._app = app
         self._tokens = tokens
+        self._refusals = Refusals(audit)
         self._requests = requests
         self._failures = failures
         self._rates = rates
@@ -69,14 +75,18 @@ class Bearer:
         if scope["type"] == "lifespan" or is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
-        held = await self._authenticated(scope, receive, send)
-        if held is None:
-            return
-        try:
-            with self._within_limits(held.principal):
-                await self._serve(held, scope, receive, send)
-        except Busy as busy:
-            await refusal(429, busy)(scope, receive, send)
+        source = new_origin(_address(scope))
+        with coming_from(source):
+            send = named(send, source)
+            held = await self._authenticated(scope, receive, send)
+            if held is None:
+                return
+            try:
+                with self._within_limits(held.principal):
+                    await self._serve(held, scope, receive, send)
+            except Busy as busy:
+                self._refusals.note(held.principal, busy)
+                await refusal(429, busy)(scope, receive, send)
 
     @contextlib.contextmanager
     def _within_limits(self, principal: Principal) -> Iterator[None]:
@@ -102,6 +112,7 @@ class Bearer:
         secret = _secret(scope)
         if secret is None:
             missing = Unauthenticated(f"a token is needed; {_HOW}")
+            self._refusals.note(None, missing)
             await refusal(401, missing, headers=challenge())(scope, receive, send)
             return None
         held = await self._tokens.verify(secret)
@@ -109,6 +120,7 @@ class Bearer:
             return held
         # Only the wrong ones are counted: whoever shares an address with a guesser gets in.
         wait = self._failures.take(_address(scope))
+        self._refusals.note(None, too_fast(wait) if wait else _unknown())
         if wait:
             await refusal(429, too_fast(wait))(scope, receive, send)
         else:
@@ -193,9 +205,11 @@ async def _cut_short(request: OpenRequest, scope: Scope, receive: Receive, send:
 
 
 async def _unauthorized(scope: Scope, receive: Receive, send: Send) -> None:
-    fault = "the token is unknown, expired or revoked"
-    refused = Unauthenticated(f"{fault}; {_HOW}")
-    await refusal(401, refused, headers=challenge(fault))(scope, receive, send)
+    await refusal(401, _unknown(), headers=challenge(_FAULT))(scope, receive, send)
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated(f"{_FAULT}; {_HOW}")
 
 
 def _address(scope: Scope) -> str:

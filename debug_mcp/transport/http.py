@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 from debug_mcp.config import Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.interfaces.rest import http_problem
+from debug_mcp.service.audit import AuditService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.transport.bearer import Bearer
 from debug_mcp.transport.connections import PromptWebSocket, limited
@@ -46,6 +47,7 @@ _MINUTE = 60
 def build_app(
     server: Server[object],
     tokens: TokenService,
+    audit: AuditService,
     requests: OpenRequests,
     settings: Settings,
     routes: Sequence[BaseRoute] = (),
@@ -55,6 +57,7 @@ def build_app(
     Args:
         server: What answers at ``/mcp``; it asks ``bearer.calling_principal`` who calls.
         tokens: Says who holds a token.
+        audit: Learns of what is refused here.
         requests: Learns of every request under way.
         settings: The limits, and the names that the server answers to.
         routes: Further routes, behind the same checks.
@@ -77,30 +80,38 @@ def build_app(
             Route(MCP_PATH, mcp),
             Route(f"{MCP_PATH}/", mcp),
         ],
-        middleware=[
-            Middleware(
-                Hosts,
-                names=own_names(settings.http_host) | set(settings.http_allowed_hosts),
-                origins=settings.http_allowed_origins,
-            ),
-            Middleware(
-                Bearer,
-                tokens=tokens,
-                requests=requests,
-                failures=Buckets(settings.http_failures / _MINUTE, settings.http_failures),
-                rates=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
-                at_once=AtOnce(settings.http_requests_at_once),
-            ),
-            Middleware(
-                BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds
-            ),
-        ],
+        middleware=_middleware(tokens, audit, requests, settings),
         exception_handlers={HTTPException: http_problem, Exception: http_problem},
         lifespan=lifespan,
     )
     # A redirect to the same path with a slash would name the host as a proxy sees it.
     app.router.redirect_slashes = False
     return app
+
+
+def _middleware(
+    tokens: TokenService, audit: AuditService, requests: OpenRequests, settings: Settings
+) -> list[Middleware]:
+    """Return what a request passes, outermost first."""
+    return [
+        Middleware(
+            Hosts,
+            names=own_names(settings.http_host) | set(settings.http_allowed_hosts),
+            origins=settings.http_allowed_origins,
+        ),
+        Middleware(
+            Bearer,
+            tokens=tokens,
+            audit=audit,
+            requests=requests,
+            failures=Buckets(settings.http_failures / _MINUTE, settings.http_failures),
+            rates=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
+            at_once=AtOnce(settings.http_requests_at_once),
+        ),
+        Middleware(
+            BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds
+        ),
+    ]
 
 
 async def _health(_: Request) -> JSONResponse:
@@ -136,6 +147,7 @@ class HttpServer:
         self,
         server: Server[Any],
         tokens: TokenService,
+        audit: AuditService,
         settings: Settings,
         listening: socket.socket,
         *,
@@ -148,7 +160,7 @@ class HttpServer:
         self.started = anyio.Event()
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                build_app(server, tokens, self._requests, settings, routes),
+                build_app(server, tokens, audit, self._requests, settings, routes),
                 http=limited(settings.http_connections, settings.http_request_seconds),
                 ws=PromptWebSocket,
                 ws_max_size=MESSAGE_BYTES,

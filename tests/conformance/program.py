@@ -57,7 +57,9 @@ async def serve(folder: Path, *, fixtures: bool) -> None:
             upstream.commit("Add a calculator", CALCULATOR)
             repository = RepositoryInit(url=str(upstream.path), name=REPOSITORY)
             await services.repositories.init(LOCAL, repository)
-        app = build_app(server, services.tokens, OpenRequests(services.tokens), settings)
+        app = build_app(
+            server, services.tokens, services.audit, OpenRequests(services.tokens), settings
+        )
         with listen("127.0.0.1", 0) as listening:
             host, port = listening.getsockname()
             print(f"http://{host}:{port}{MCP_PATH}", flush=True)

@@ -39,6 +39,7 @@ VALID: dict[str, dict[str, Any]] = {
     "token_list": {},
     "token_rotate": {"token": "ci"},
     "token_revoke": {"token": "ci"},
+    "audit_list": {},
 }
 
 

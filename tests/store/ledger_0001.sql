@@ -172,4 +172,22 @@ CREATE INDEX evidence_by_principal ON evidence (principal, created_at);
 CREATE INDEX evidence_running ON evidence (id) WHERE state = 'running';
 CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    principal TEXT,
+    token_id TEXT,
+    operation TEXT NOT NULL,
+    object_id TEXT,
+    outcome TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    request_id TEXT NOT NULL,
+    peer TEXT
+) STRICT;
+INSERT INTO "audit" VALUES(1,1767355201000000,'local',NULL,'token_create','t_2222','done',0.01,'00112233aabbccdd',NULL);
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_principal ON audit (principal, number);
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only');
+END;
 COMMIT;

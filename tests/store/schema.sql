@@ -1,3 +1,6 @@
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only');
+END;
 CREATE TABLE artifacts (
     id TEXT PRIMARY KEY,
     session_id TEXT NOT NULL REFERENCES sessions (id),
@@ -9,6 +12,18 @@ CREATE TABLE artifacts (
     sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
     created_at INTEGER NOT NULL,
     UNIQUE (session_id, name, sha256)
+) STRICT;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    principal TEXT,
+    token_id TEXT,
+    operation TEXT NOT NULL,
+    object_id TEXT,
+    outcome TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    request_id TEXT NOT NULL,
+    peer TEXT
 ) STRICT;
 CREATE TABLE command_artifacts (
     command_id TEXT NOT NULL REFERENCES commands (id),
@@ -123,6 +138,7 @@ CREATE TABLE sessions (
     closed_at INTEGER,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
+CREATE TABLE sqlite_sequence(name,seq);
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     principal TEXT NOT NULL,
@@ -146,6 +162,8 @@ CREATE TABLE tokens (
     revoked_at INTEGER
 ) STRICT;
 CREATE INDEX artifacts_by_principal ON artifacts (principal, created_at);
+CREATE INDEX audit_by_principal ON audit (principal, number);
+CREATE INDEX audit_by_time ON audit (at);
 CREATE INDEX commands_by_principal ON commands (principal, accepted_at);
 CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at);
 CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);

@@ -190,3 +190,24 @@ CREATE TABLE tokens (
 ) STRICT;
 
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
+
+-- Who changed what, and who was refused. Names and ids alone; rows are never changed.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    principal TEXT,
+    token_id TEXT,
+    operation TEXT NOT NULL,
+    object_id TEXT,
+    outcome TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    request_id TEXT NOT NULL,
+    peer TEXT
+) STRICT;
+
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_principal ON audit (principal, number);
+
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit BEGIN
+    SELECT raise(ABORT, 'the audit log is append-only');
+END;
