@@ -29,11 +29,13 @@ from mcp.types import (
 
 from debug_mcp import __version__
 from debug_mcp.auth.principal import Principal
+from debug_mcp.errors import Busy
 from debug_mcp.interfaces import completion, prompts, resources
+from debug_mcp.interfaces.errors import protocol_error
 from debug_mcp.interfaces.faults import explain
 from debug_mcp.interfaces.subscriptions import Subscriptions
 from debug_mcp.interfaces.tasks import CommandTasks
-from debug_mcp.interfaces.tools import Tools
+from debug_mcp.interfaces.tools import Tools, refused
 from debug_mcp.operations.catalogue import CORE
 from debug_mcp.operations.registry import Call
 from debug_mcp.service.services import Services
@@ -72,18 +74,19 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
 
     Args:
         services: What there is to call.
-        principal_of: Says who makes the present request.
+        principal_of: Says who makes the present request; raises Busy when it is one too many.
     """
     tools = Tools(CORE)
-
-    def calling() -> Call:
-        return Call(principal_of(), services)
+    calling = _calling(services, principal_of)
 
     async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tools.listing)
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
-        call = Call(principal_of(), services, context.session.report_progress)
+        try:
+            call = Call(principal_of(), services, context.session.report_progress)
+        except Busy as busy:
+            return refused(busy)
         return await tools.call(call, params.name, params.arguments or {})
 
     async def list_resources(
@@ -127,6 +130,18 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
     )
     server.middleware.append(explain)
     return server
+
+
+def _calling(services: Services, principal_of: Callable[[], Principal]) -> Callable[[], Call]:
+    """Return what makes the present call, where a refusal is an error of the protocol."""
+
+    def calling() -> Call:
+        try:
+            return Call(principal_of(), services)
+        except Busy as busy:
+            raise protocol_error(busy) from busy
+
+    return calling
 
 
 async def _list_templates(

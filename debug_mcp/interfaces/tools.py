@@ -28,9 +28,14 @@ class Tools:
         try:
             view = await named(self._operations, name).invoke(call, arguments)
         except DebugMcpError as error:
-            return _result(error_facts(error), error_text(error), is_error=True)
+            return refused(error)
         facts = view.compact()
         return _result(facts, render(facts))
+
+
+def refused(error: DebugMcpError) -> CallToolResult:
+    """Return the result of a call that was not made, or could not be."""
+    return _result(error_facts(error), error_text(error), is_error=True)
 
 
 def _tool(operation: Operation) -> Tool:

@@ -5,7 +5,6 @@ SDK's ``AuthSettings``, which would announce an authorization server that does n
 """
 
 import contextlib
-from collections.abc import Iterator
 from contextvars import ContextVar
 
 import anyio
@@ -36,18 +35,31 @@ _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debu
 
 # Set for the task that serves a request, and so for all that it calls; there is no default.
 _principal: ContextVar[Principal] = ContextVar("principal")
+_one_too_many: ContextVar[Busy | None] = ContextVar("one_too_many")
 
 
 def calling_principal() -> Principal:
     """Return who makes the request that is being served.
 
     A message of a legacy session is handled in the context of the request that brought it.
+
+    Raises:
+        Busy: The request is beyond a limit, and is answered only to say so.
     """
+    busy = _one_too_many.get()
+    if busy is not None:
+        raise busy
     return _principal.get()
 
 
 class Bearer:
-    """Lets requests with a valid token through, as its principal and within its limits."""
+    """Lets requests with a valid token through, as its principal and within its limits.
+
+    Clients of MCP show nothing of a 429 (the SDK's says "Server returned an error response"). So a
+    message of MCP that is beyond a limit passes as one that does nothing: what it calls is told of
+    the limit, and answers with an error that the client's model can read. As many are told so as
+    the rate allows; beyond twice the rate, there is 429 for all.
+    """
 
     def __init__(
         self,
@@ -57,7 +69,9 @@ class Bearer:
         requests: OpenRequests,
         failures: Buckets,
         rates: Buckets,
+        told: Buckets,
         at_once: AtOnce,
+        mcp_path: str,
     ) -> None:
         self._app = app
         self._tokens = tokens
@@ -65,7 +79,9 @@ class Bearer:
         self._requests = requests
         self._failures = failures
         self._rates = rates
+        self._told = told
         self._at_once = at_once
+        self._mcp_path = mcp_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or say why not: 401 without a valid token, 429 beyond a limit.
@@ -81,31 +97,44 @@ class Bearer:
             held = await self._authenticated(scope, receive, send)
             if held is None:
                 return
-            try:
-                with self._within_limits(held.principal):
-                    await self._serve(held, scope, receive, send)
-            except Busy as busy:
-                self._refusals.note(held.principal, busy)
-                await refusal(429, busy)(scope, receive, send)
+            with contextlib.ExitStack() as counted:
+                busy = self._beyond_limits(held.principal, counted)
+                if busy is not None:
+                    self._refusals.note(held.principal, busy)
+                    if not self._can_be_told(held.principal, scope):
+                        await refusal(429, busy)(scope, receive, send)
+                        return
+                await self._serve(held, busy, scope, receive, send)
 
-    @contextlib.contextmanager
-    def _within_limits(self, principal: Principal) -> Iterator[None]:
+    def _beyond_limits(self, principal: Principal, counted: contextlib.ExitStack) -> Busy | None:
         """Count a request for its principal, and for its token where that has limits of its own.
 
-        Raises:
-            Busy: It is one too many.
+        Returns:
+            What says that it is one too many; None when it is not, and counts until ``counted``
+            is closed.
         """
-        wait = self._rates.take(principal.name)
         token, own = f"token {principal.token_id}", principal.limits
+        wait = self._rates.take(principal.name)
         if own.requests_per_second is not None and not wait:
             wait = self._rates.take(token, rate_of(own.requests_per_second))
         if wait:
-            raise too_fast(wait)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self._at_once.one(principal.name))
+            return too_fast(wait)
+        try:
+            counted.enter_context(self._at_once.one(principal.name))
             if own.requests_at_once is not None:
-                stack.enter_context(self._at_once.one(token, own.requests_at_once))
-            yield
+                counted.enter_context(self._at_once.one(token, own.requests_at_once))
+        except Busy as busy:
+            return busy
+        return None
+
+    def _can_be_told(self, principal: Principal, scope: Scope) -> bool:
+        """Return whether a request that is beyond a limit may be answered in words of MCP."""
+        message = scope["type"] == "http" and scope["method"] == "POST"
+        return (
+            message
+            and scope["path"].removesuffix("/") == self._mcp_path
+            and not self._told.take(principal.name)
+        )
 
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> Held | None:
         """Return who asks, or None when that was refused."""
@@ -127,7 +156,9 @@ class Bearer:
             await _unauthorized(scope, receive, send)
         return None
 
-    async def _serve(self, held: Held, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, held: Held, busy: Busy | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         # By this the SDK binds a legacy session to the token that opened it.
         scope["user"] = AuthenticatedUser(
             AccessToken(
@@ -147,12 +178,13 @@ class Bearer:
             request.sending(message)
             await send(message)
 
-        reset = _principal.set(held.principal)
+        reset, again = _principal.set(held.principal), _one_too_many.set(busy)
         try:
             with self._requests.under_way(request), request.scope:
                 await self._app(scope, receive, watched_send)
         finally:
             _principal.reset(reset)
+            _one_too_many.reset(again)
         if request.scope.cancelled_caught:
             await _cut_short(request, scope, receive, send)
 

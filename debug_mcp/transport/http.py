@@ -106,7 +106,9 @@ def _middleware(
             requests=requests,
             failures=Buckets(settings.http_failures / _MINUTE, settings.http_failures),
             rates=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
+            told=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
             at_once=AtOnce(settings.http_requests_at_once),
+            mcp_path=MCP_PATH,
         ),
         Middleware(
             BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds

@@ -99,7 +99,7 @@ def rate_of(per_second: float) -> Rate:
 
 def too_fast(seconds: float) -> Busy:
     """Return the error for a caller whose bucket is empty for so long."""
-    return Busy("too many requests", retry_after_seconds=max(1, math.ceil(seconds)))
+    return Busy("too many requests in a short time", retry_after_seconds=max(1, math.ceil(seconds)))
 
 
 class BodyLimit:
