@@ -48,6 +48,8 @@ the work into a branch and says how the person fetches it; session_close ends it
 Ids keep working after lost connections and restarts. An answer's `next` is the call to send next.\
 """
 
+_INITIALIZED = "notifications/initialized"
+
 Context = ServerRequestContext[object]
 
 
@@ -85,9 +87,9 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
         try:
             call = Call(principal_of(), services, context.session.report_progress)
+            return await tools.call(call, params.name, params.arguments or {})
         except Busy as busy:
             return refused(busy)
-        return await tools.call(call, params.name, params.arguments or {})
 
     async def list_resources(
         _: Context, params: PaginatedRequestParams | None
@@ -125,9 +127,7 @@ def build_server(services: Services, principal_of: Callable[[], Principal]) -> M
     )
     server.subscriptions = subscriptions
     CommandTasks(call_tool, tools, calling).serve(server)
-    server.add_notification_handler(
-        "notifications/initialized", NotificationParams, subscriptions.initialized
-    )
+    server.add_notification_handler(_INITIALIZED, NotificationParams, subscriptions.initialized)
     server.middleware.append(explain)
     return server
 
