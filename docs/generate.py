@@ -42,7 +42,8 @@ unknown setting in it is refused.
 
 _CODES = """\
 Exit codes: 0 when it was done, 1 when it could not be done, 2 for wrong usage. A program that fails
-in a session is an answer, and so 0. What went wrong is one line on standard error.
+in a session is an answer, and so 0; `run` and `logs -f` exit with its code, and with 125 when they
+cannot. What went wrong is one line on standard error.
 """
 
 _CANCEL = """\
@@ -270,7 +271,7 @@ def _written(action: argparse.Action) -> str:
     if action.choices is not None:
         value = "{" + ",".join(action.choices) + "}"
     if not action.option_strings:
-        return f"{value} …" if action.nargs == "*" else str(value)
+        return f"{value} …" if action.nargs in ("*", argparse.REMAINDER) else str(value)
     [option] = action.option_strings[-1:]
     return option if action.nargs == 0 else f"{option} {value}"
 

@@ -1,4 +1,4 @@
-"""The command line: stdio, serve, call, token, gc, doctor and demo."""
+"""The command line: stdio, serve, call, sessions, run, logs, get, token, gc, doctor and demo."""
 
 import logging
 import sys

@@ -49,11 +49,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def call(options: argparse.Namespace) -> int:
     """Run one operation, in this process or by a server elsewhere."""
-    if options.url is None and options.token_file is not None:
-        raise InvalidInput("--token-file is for --url")
-    if options.url is not None:
-        if options.data_dir is not None or options.isolation is not None:
-            raise InvalidInput("--data-dir and --isolation are set where the server at --url runs")
+    if _is_elsewhere(options):
         from debug_mcp.cli.remote import run_remote_call  # noqa: PLC0415
 
         return anyio.run(run_remote_call, options)
@@ -61,6 +57,26 @@ def call(options: argparse.Namespace) -> int:
     from debug_mcp.cli.calling import run_call  # noqa: PLC0415
 
     return anyio.run(run_call, _settings(options), options)
+
+
+def sessions(options: argparse.Namespace) -> int:
+    """List sessions, or show one."""
+    return _person("sessions", options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a command in a session as if in this terminal."""
+    return _person("run", options)
+
+
+def logs(options: argparse.Namespace) -> int:
+    """Show what a command wrote."""
+    return _person("logs", options)
+
+
+def get(options: argparse.Namespace) -> int:
+    """Download an artifact."""
+    return _person("get", options)
 
 
 def token_create(options: argparse.Namespace) -> int:
@@ -114,6 +130,31 @@ def demo(options: argparse.Namespace) -> int:
 
     repo = options.repo.expanduser().absolute() if options.repo else None
     return anyio.run(run_demo, repo, options.run)
+
+
+def _person(name: str, options: argparse.Namespace) -> int:
+    settings = None
+    if not _is_elsewhere(options):
+        _refuse_elsewhere()
+        settings = _settings(options)
+    from debug_mcp.cli.person import run_person  # noqa: PLC0415
+
+    return anyio.run(run_person, name, options, settings)
+
+
+def _is_elsewhere(options: argparse.Namespace) -> bool:
+    """Return whether a server at a URL is asked.
+
+    Raises:
+        InvalidInput: Options were given that would count for nothing.
+    """
+    if options.url is None and options.token_file is not None:
+        raise InvalidInput("--token-file is for --url")
+    if options.url is None:
+        return False
+    if options.data_dir is not None or options.isolation is not None:
+        raise InvalidInput("--data-dir and --isolation are set where the server at --url runs")
+    return True
 
 
 def _token(action: str, options: argparse.Namespace) -> int:

@@ -1,15 +1,14 @@
 """What can be written on the command line. ``docs/reference/command-line.md`` is made from this."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from debug_mcp import __version__
 from debug_mcp.auth.principal import Scope
 from debug_mcp.cli import commands
-from debug_mcp.config import IsolationPolicy
-
-Command = Callable[[argparse.Namespace], int]
+from debug_mcp.cli.options import Subparsers, add_command, add_data_dir, add_isolation, add_server
+from debug_mcp.cli.person_parser import add_person_commands
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _stdio(subparsers)
     _serve(subparsers)
     _call(subparsers)
+    add_person_commands(subparsers)
     _tokens(subparsers)
     _audit(subparsers)
     _gc(subparsers)
@@ -42,12 +42,12 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argpa
     return options
 
 
-def _stdio(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    stdio = _command(
+def _stdio(subparsers: Subparsers) -> None:
+    stdio = add_command(
         subparsers, "stdio", commands.stdio, "serve one client over standard input and output"
     )
-    _data_dir(stdio)
-    _isolation(stdio)
+    add_data_dir(stdio)
+    add_isolation(stdio)
     stdio.add_argument(
         "--default-wait",
         type=float,
@@ -56,8 +56,8 @@ def _stdio(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
 
 
-def _serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    serve = _command(
+def _serve(subparsers: Subparsers) -> None:
+    serve = add_command(
         subparsers, "serve", commands.serve, "serve many clients over HTTP; each needs a token"
     )
     serve.add_argument("--host", help="address to listen on; default: 127.0.0.1")
@@ -77,12 +77,12 @@ def _serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="ADDRESS",
         help="a proxy, or a network of them, that tells who asks in X-Forwarded-For",
     )
-    _data_dir(serve)
-    _isolation(serve)
+    add_data_dir(serve)
+    add_isolation(serve)
 
 
-def _call(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    call = _command(
+def _call(subparsers: Subparsers) -> None:
+    call = add_command(
         subparsers, "call", commands.call, "run one operation on the data directory, as a client"
     )
     call.add_argument("tool", nargs="?", metavar="TOOL", help="its name, such as command_run")
@@ -95,21 +95,16 @@ def _call(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     )
     call.add_argument("--json", action="store_true", help="print the structured result")
     call.add_argument("--list", action="store_true", help="list the operations")
-    call.add_argument(
-        "--url", help="have the server there do it, with the token in DEBUG_MCP_TOKEN"
-    )
-    call.add_argument(
-        "--token-file", type=Path, metavar="PATH", help="the token for --url, in a file of mode 600"
-    )
-    _data_dir(call)
-    _isolation(call)
+    add_server(call)
+    add_data_dir(call)
+    add_isolation(call)
 
 
-def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    token = _command(subparsers, "token", None, "make, list, rotate and revoke tokens for HTTP")
+def _tokens(subparsers: Subparsers) -> None:
+    token = add_command(subparsers, "token", None, "make, list, rotate and revoke tokens for HTTP")
     actions = token.add_subparsers(metavar="ACTION", required=True)
 
-    create = _command(actions, "create", commands.token_create, "make a token and print it once")
+    create = add_command(actions, "create", commands.token_create, "make a token and print it once")
     create.add_argument("name", metavar="NAME")
     create.add_argument(
         "--scope",
@@ -137,21 +132,21 @@ def _tokens(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     _expires(create)
 
-    listing = _command(actions, "list", commands.token_list, "list all tokens, without secrets")
-    revoke = _command(actions, "revoke", commands.token_revoke, "end a token at once")
+    listing = add_command(actions, "list", commands.token_list, "list all tokens, without secrets")
+    revoke = add_command(actions, "revoke", commands.token_revoke, "end a token at once")
     revoke.add_argument("name", metavar="NAME", help="its name or id")
-    rotate = _command(
+    rotate = add_command(
         actions, "rotate", commands.token_rotate, "give a token another secret; the old one ends"
     )
     rotate.add_argument("name", metavar="NAME", help="its name or id")
     _expires(rotate)
     for action in (create, listing, revoke, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-        _data_dir(action)
+        add_data_dir(action)
 
 
-def _audit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    audit = _command(
+def _audit(subparsers: Subparsers) -> None:
+    audit = add_command(
         subparsers,
         "audit",
         commands.audit,
@@ -172,7 +167,7 @@ def _audit(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="default: 50, and all of them as JSON",
     )
     audit.add_argument("--json", action="store_true", help="print JSON lines")
-    _data_dir(audit)
+    add_data_dir(audit)
 
 
 def positive_number(text: str) -> int:
@@ -186,8 +181,8 @@ def positive_number(text: str) -> int:
     return int(text)
 
 
-def _gc(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    gc = _command(
+def _gc(subparsers: Subparsers) -> None:
+    gc = add_command(
         subparsers,
         "gc",
         commands.gc,
@@ -197,48 +192,24 @@ def _gc(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     gc.add_argument("--dry-run", action="store_true", help="say what would be removed")
     gc.add_argument("--json", action="store_true", help="print JSON")
-    _data_dir(gc)
+    add_data_dir(gc)
 
 
-def _doctor(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    doctor = _command(
+def _doctor(subparsers: Subparsers) -> None:
+    doctor = add_command(
         subparsers, "doctor", commands.doctor, "look whether this machine has what is needed"
     )
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    _data_dir(doctor)
-    _isolation(doctor)
+    add_data_dir(doctor)
+    add_isolation(doctor)
 
 
-def _demo(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    demo = _command(
+def _demo(subparsers: Subparsers) -> None:
+    demo = add_command(
         subparsers, "demo", commands.demo, "show the main job on a small repository, or on yours"
     )
     demo.add_argument("--repo", type=Path, help="your repository, instead of the demo's own")
     demo.add_argument("--command", dest="run", help="what to run in it; default: its tests")
-
-
-def _command(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    run: Command | None,
-    what: str,
-) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
-    parser.set_defaults(run_command=run)
-    return parser
-
-
-def _data_dir(parser: argparse.ArgumentParser) -> None:
-    # Not set when it is not given: a default here would hide the one of the command above.
-    parser.add_argument("--data-dir", type=Path, help="where everything is kept")
-
-
-def _isolation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--isolation",
-        choices=[str(policy) for policy in IsolationPolicy],
-        help="auto: bwrap where it works, else none; require:bwrap fails closed",
-    )
 
 
 def _expires(parser: argparse.ArgumentParser) -> None:

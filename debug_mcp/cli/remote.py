@@ -3,14 +3,10 @@
 import argparse
 import contextlib
 import json
-import os
 import ssl
-import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 from mcp import Client
@@ -18,10 +14,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import Tool
 
+from debug_mcp.cli.address import MCP_PATH, read_token, read_url
 from debug_mcp.cli.answers import USAGE, print_facts, print_refusal
 from debug_mcp.cli.arguments import read_arguments
 from debug_mcp.cli.table import table
-from debug_mcp.config import TOKEN_VARIABLE, client_token
 from debug_mcp.errors import (
     Busy,
     DebugMcpError,
@@ -33,7 +29,6 @@ from debug_mcp.errors import (
     Unavailable,
 )
 
-_PATH = "/mcp"
 # A call waits up to 50 s, and a stream is pinged every 15.
 _TIMEOUT = httpx2.Timeout(120, connect=10)
 _SHOWN = 200
@@ -71,52 +66,6 @@ async def run_remote_call(options: argparse.Namespace) -> int:
         print(*(block.text for block in result.content if block.type == "text"), file=sys.stderr)
     wrong_usage = facts.get("error", {}).get("code") == InvalidInput.code
     return USAGE if wrong_usage else 1
-
-
-def read_token(file: Path | None) -> str:
-    """Return the token of a file, or else of the environment. It is never an argument.
-
-    Raises:
-        InvalidInput: There is none, or others can read the file.
-    """
-    if file is None:
-        token = client_token()
-        where = TOKEN_VARIABLE
-    else:
-        where = str(file)
-        try:
-            with file.open() as opened:
-                mode = os.fstat(opened.fileno()).st_mode
-                token = opened.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"the token file {file} cannot be read: {error}") from error
-        # Windows has no such bits.
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise InvalidInput(f"others may read the token in {file}: chmod 600 {file}")
-    if not token.strip():
-        raise InvalidInput(
-            f"a token is needed and {where} holds none: set {TOKEN_VARIABLE}, or name a file of "
-            "yours with --token-file"
-        )
-    if not token.strip().isascii() or any(mark.isspace() for mark in token.strip()):
-        raise InvalidInput(f"{where} holds no token: it is one word that begins with dmcp_")
-    return token.strip()
-
-
-def read_url(text: str) -> str:
-    """Return where MCP is served, for what a person wrote: a server alone stands for its /mcp.
-
-    Raises:
-        InvalidInput: It is no URL of a server.
-    """
-    try:
-        parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or parts.username or parts.query or parts.fragment:
-        raise InvalidInput(f"--url {text!r} is no URL such as https://debug.example.org{_PATH}")
-    return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else text
 
 
 @contextlib.asynccontextmanager
@@ -162,7 +111,7 @@ async def _refusals(response: httpx2.Response) -> None:
         message = ""
     kind = _KINDS.get(status, Unavailable)
     if kind is NotFound:
-        message = f"no MCP server there; debug-mcp serves it at {_PATH}"
+        message = f"no MCP server there; debug-mcp serves it at {MCP_PATH}"
     raise kind(f"{url} answers {status}: {message or response.reason_phrase or 'no reason given'}")
 
 

@@ -5,6 +5,7 @@ import json
 
 from debug_mcp.app import open_retention
 from debug_mcp.cli.opening import opened
+from debug_mcp.cli.sizes import size_text
 from debug_mcp.config import Settings
 from debug_mcp.models.retention import RetentionView
 
@@ -21,18 +22,9 @@ def _text(view: RetentionView) -> str:
     done = "would be removed" if view.dry_run else "removed"
     said = (
         f"{view.commands} commands and {view.artifacts} artifacts of sessions that ended {done}: "
-        f"{_size(view.removed_bytes)}; {_size(view.kept_bytes)} of outputs and artifacts "
+        f"{size_text(view.removed_bytes)}; {size_text(view.kept_bytes)} of outputs and artifacts "
         f"{'would stay' if view.dry_run else 'stay'}"
     )
     if view.audit_entries:
         said += f"; {view.audit_entries} entries of the audit log {done}"
     return f"{said}\n{view.hint}" if view.hint else said
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
