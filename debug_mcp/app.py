@@ -33,6 +33,7 @@ from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.pool import Pool
+from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
@@ -194,6 +195,7 @@ class _Ground:
         self.choices = Choices(database)
         self.task_rows = Tasks(database)
         self.files = Files(layout.artifacts)
+        self.readiness = Readiness(database, settings, layout)
         self.pool = Pool(self.repositories, self.confinement, settings, layout, instance, tasks)
 
 
@@ -257,6 +259,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         debugging=_debugging(on, sessions, scheduler),
         comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
+        readiness=on.readiness,
         tokens=TokenService(on.tokens),
         audit=AuditService(on.audit),
         watching=watching,

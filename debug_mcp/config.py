@@ -215,6 +215,9 @@ class Settings(BaseSettings):
     http_failures: int = Field(
         default=20, ge=1, description="wrong tokens from one address in a minute"
     )
+    ready_disk_bytes: int = Field(
+        default=256 * MIB, ge=0, description="disk that must be free for /readyz to say so"
+    )
     bootstrap_token: SecretStr | None = Field(
         default=None, description="a token with every scope, for a server that starts without any"
     )

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from debug_mcp.auth.principal import Principal
 from debug_mcp.interfaces.documentation import documentation_routes
 from debug_mcp.interfaces.downloads import download_items, download_routes
+from debug_mcp.interfaces.health import health_routes
 from debug_mcp.interfaces.openapi import openapi
 from debug_mcp.interfaces.rest import rest_routes
 from debug_mcp.interfaces.websocket import stream_items, stream_routes
@@ -29,6 +30,7 @@ def http_routes(
         *rest_routes(operations, services, principal_of),
         *download_routes(services, principal_of),
         *stream_routes(services, principal_of),
+        *health_routes(services.readiness),
         *documentation_routes(lambda: document(operations)),
     ]
 

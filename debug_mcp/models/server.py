@@ -36,3 +36,18 @@ class ServerView(View):
     debuggers: tuple[str, ...] = ()
     limits: LimitsView
     load: LoadView
+
+
+class CheckView(View):
+    """One thing that was looked at, and why it is not as it should be."""
+
+    name: str
+    ok: bool
+    why: str | None = None
+
+
+class ReadyView(View):
+    """Whether the server can do its work."""
+
+    ready: bool
+    checks: list[CheckView]

@@ -12,6 +12,7 @@ from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.files import FileService
 from debug_mcp.service.handovers import HandoverService
+from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
 from debug_mcp.service.server import ServerService
@@ -42,6 +43,7 @@ class Services:
     debugging: DebugService
     comparisons: ComparisonService
     server: ServerService
+    readiness: Readiness
     tokens: TokenService
     audit: AuditService
     watching: Watching

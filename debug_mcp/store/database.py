@@ -98,6 +98,21 @@ class Database:
         rows = await self.read(sql, parameters)
         return rows[0] if rows else None
 
+    async def check_writable(self) -> None:
+        """Write what is there already, and do nothing else.
+
+        Raises:
+            Busy: Other servers kept the file for too long.
+            Unavailable: The file cannot be written.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> None:
+            [[schema]] = await connection.execute_fetchall("PRAGMA user_version")
+            # It takes no parameters; the number comes from the file.
+            await connection.execute(f"PRAGMA user_version = {int(schema)}")
+
+        await self.write(unit)
+
     def version(self) -> int:
         """Return a number that is another one after each commit, whoever made it.
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from debug_mcp.auth.principal import Principal
 from debug_mcp.errors import Busy, Unauthenticated, Unavailable
 from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
+from debug_mcp.interfaces.health import READY_PATH
 from debug_mcp.interfaces.websocket import SUBPROTOCOL
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.origins import coming_from, new_origin
@@ -29,8 +30,8 @@ from debug_mcp.transport.requests import OpenRequest, OpenRequests
 POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
 
-_PUBLIC = ("/healthz", OPENAPI_PATH, DOCS_PATH)
 _FAULT = "the token is unknown, expired or revoked"
+_PUBLIC = ("/healthz", READY_PATH, OPENAPI_PATH, DOCS_PATH)
 _HOW = "send it as the header Authorization: Bearer dmcp_…; make one with debug-mcp token create"
 
 # Set for the task that serves a request, and so for all that it calls; there is no default.
@@ -202,7 +203,7 @@ def _secret(scope: Scope) -> str | None:
 
 
 def is_public(path: str) -> bool:
-    """Return whether a path needs no token: nothing behind it tells anything of this server.
+    """Return whether a path needs no token: nothing behind it tells what anybody does here.
 
     Below ``/.well-known`` is where clients look for an authorization server; 404 says that there is
     none, where 401 would have them ask on.
