@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from debug_mcp.artifacts.collect import Files
-from debug_mcp.config import Layout, Settings
+from debug_mcp.config import README, Layout, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
@@ -31,7 +31,9 @@ from debug_mcp.service.files import FileService
 from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
+from debug_mcp.service.load import LoadService
 from debug_mcp.service.mirrors import Mirrors
+from debug_mcp.service.observers import Observers
 from debug_mcp.service.pool import Pool
 from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.recovery import Recovery
@@ -59,23 +61,13 @@ from debug_mcp.store.debug_runs import DebugRuns
 from debug_mcp.store.evidence import Evidence
 from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.filesystem import mounts, require_local
+from debug_mcp.store.load import Load
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.store.retention import Retention
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.store.tasks import Tasks
 from debug_mcp.store.tokens import Tokens
-
-_README = """\
-This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
-
-repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
-commands/      what was run, and its output          artifacts/  files kept from sessions
-pool/          trees of sessions to come              instances/  which servers are running
-debug-mcp.sqlite3  the ledger of all of it
-
-End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
-"""
 
 
 @contextlib.asynccontextmanager
@@ -195,6 +187,8 @@ class _Ground:
         self.choices = Choices(database)
         self.task_rows = Tasks(database)
         self.files = Files(layout.artifacts)
+        self.observers = Observers()
+        self.load = LoadService(Load(database), layout)
         self.readiness = Readiness(database, settings, layout)
         self.pool = Pool(self.repositories, self.confinement, settings, layout, instance, tasks)
 
@@ -211,6 +205,7 @@ def _scheduler(on: _Ground) -> Scheduler:
         on.layout,
         on.instance.id,
         on.wakeups,
+        on.observers,
         on.tasks,
     )
 
@@ -260,8 +255,10 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
+        observers=on.observers,
+        load=on.load,
         tokens=TokenService(on.tokens),
-        audit=AuditService(on.audit),
+        audit=AuditService(on.audit, on.observers),
         watching=watching,
         choices=ChoiceService(on.choices),
         tasks=on.task_rows,
@@ -385,7 +382,7 @@ def _make_folders(layout: Layout) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         readme = Path(layout.root, "README.txt")
         if not readme.exists():
-            readme.write_text(_README)
+            readme.write_text(README)
 
 
 @contextlib.contextmanager

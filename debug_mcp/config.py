@@ -215,6 +215,10 @@ class Settings(BaseSettings):
     http_failures: int = Field(
         default=20, ge=1, description="wrong tokens from one address in a minute"
     )
+    http_metrics_open: bool = Field(
+        default=False,
+        description="/metrics for everybody who reaches the server; else with the scope admin",
+    )
     ready_disk_bytes: int = Field(
         default=256 * MIB, ge=0, description="disk that must be free for /readyz to say so"
     )
@@ -233,6 +237,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the command line first, then the environment, then the file; no ``.env``."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+# For strangers who find the data directory.
+README = """\
+This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
+
+repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
+commands/      what was run, and its output          artifacts/  files kept from sessions
+pool/          trees of sessions to come              instances/  which servers are running
+debug-mcp.sqlite3  the ledger of all of it
+
+End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
+"""
 
 
 class Layout:

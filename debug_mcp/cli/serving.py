@@ -1,16 +1,18 @@
 """Serving over HTTP."""
 
 import sys
+from collections.abc import Callable
 
 import anyio
 
 from debug_mcp import __version__
 from debug_mcp.app import open_services
-from debug_mcp.auth.principal import LOCAL
+from debug_mcp.auth.principal import LOCAL, Principal
 from debug_mcp.cli.opening import opened
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.interfaces.http_routes import http_routes
+from debug_mcp.interfaces.metrics import Metrics, metrics_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.server import ServerInfo
 from debug_mcp.operations.catalogue import REST
@@ -36,19 +38,29 @@ async def run_http(settings: Settings) -> None:
         async with opened(open_services(settings)) as services:
             isolation = await _checked(services, settings)
             mcp = build_server(services, calling_principal)
+            metrics = Metrics(services)
             server = HttpServer(
                 mcp,
                 services.tokens,
                 services.audit,
                 settings,
                 listening,
-                routes=http_routes(REST, services, calling_principal),
+                routes=[
+                    *http_routes(REST, services, calling_principal),
+                    *metrics_routes(metrics, _reader(settings)),
+                ],
                 on_ending=mcp.subscriptions.close,
+                answered=metrics.answered,
             )
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_announce, server, services, settings, isolation)
                 await server.serve_until_signalled()
                 tasks.cancel_scope.cancel()
+
+
+def _reader(settings: Settings) -> Callable[[], Principal | None]:
+    """Return what says who reads ``/metrics``; None where everybody may."""
+    return (lambda: None) if settings.http_metrics_open else calling_principal
 
 
 async def _checked(services: Services, settings: Settings) -> str:

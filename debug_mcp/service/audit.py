@@ -23,6 +23,7 @@ from debug_mcp.auth.tokens import is_secret
 from debug_mcp.errors import Busy, DebugMcpError, NotFound, PermissionDenied, Unauthenticated
 from debug_mcp.models.audit import CANCELLED, DONE, FAULT, AuditList, AuditView, Entry, EntryView
 from debug_mcp.models.base import View, now
+from debug_mcp.service.observers import Observers
 from debug_mcp.service.origins import origin
 from debug_mcp.store.audit import Audit
 
@@ -56,8 +57,9 @@ class Watched:
 class AuditService:
     """Keeps and shows what was done."""
 
-    def __init__(self, store: Audit) -> None:
+    def __init__(self, store: Audit, observers: Observers | None = None) -> None:
         self._store = store
+        self._observers = observers or Observers()
         self._pending: deque[Entry] = deque()
         self._lost = 0
         self._wake = anyio.Event()
@@ -84,13 +86,17 @@ class AuditService:
             outcome = FAULT
             raise
         finally:
+            seconds = time.monotonic() - began
+            entry = _entry(principal, operation, watched.object_id, outcome, at, seconds)
+            self._observers.called(entry)
             if changes or outcome in REFUSALS:
-                seconds = time.monotonic() - began
-                self._record(principal, operation, watched.object_id, outcome, at, seconds)
+                self._record(entry)
 
     def refused(self, principal: Principal | None, operation: str, error: DebugMcpError) -> None:
         """Record what was refused before any operation was reached."""
-        self._record(principal, operation, None, error.code, now(), 0)
+        entry = _entry(principal, operation, None, error.code, now(), 0)
+        self._observers.called(entry)
+        self._record(entry)
 
     async def listing(self, principal: Principal, args: AuditList) -> AuditView:
         """Return a page of entries, those of a moment ago too."""
@@ -141,33 +147,34 @@ class AuditService:
                 self._pending.extendleft(reversed(some))
                 raise
 
-    def _record(
-        self,
-        principal: Principal | None,
-        operation: str,
-        object_id: str | None,
-        outcome: str,
-        at: datetime,
-        seconds: float,
-    ) -> None:
+    def _record(self, entry: Entry) -> None:
         if len(self._pending) >= PENDING:
             self._pending.popleft()
             self._lost += 1
-        source = origin()
-        self._pending.append(
-            Entry(
-                at=at,
-                principal=principal.name if principal else None,
-                token_id=principal.token_id if principal else None,
-                operation=operation,
-                object_id=object_id if _is_name(object_id) else None,
-                outcome=outcome,
-                seconds=round(seconds, 3),
-                request_id=source.request_id,
-                peer=source.peer,
-            )
-        )
+        self._pending.append(entry)
         self._wake.set()
+
+
+def _entry(
+    principal: Principal | None,
+    operation: str,
+    object_id: str | None,
+    outcome: str,
+    at: datetime,
+    seconds: float,
+) -> Entry:
+    source = origin()
+    return Entry(
+        at=at,
+        principal=principal.name if principal else None,
+        token_id=principal.token_id if principal else None,
+        operation=operation,
+        object_id=object_id if _is_name(object_id) else None,
+        outcome=outcome,
+        seconds=seconds,
+        request_id=source.request_id,
+        peer=source.peer,
+    )
 
 
 def object_in(facts: View | Mapping[str, Any]) -> str | None:
@@ -192,7 +199,7 @@ def _view(entry: Entry) -> EntryView:
         operation=entry.operation,
         object_id=entry.object_id,
         outcome=entry.outcome,
-        seconds=entry.seconds,
+        seconds=round(entry.seconds, 3),
         request_id=entry.request_id,
         peer=entry.peer,
     )

@@ -26,6 +26,7 @@ from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.keyboard import stdin_of
 from debug_mcp.service.launches import Launch, Launches
 from debug_mcp.service.limits import limit_met, limits_of
+from debug_mcp.service.observers import Observers, SeenEnd
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
@@ -62,6 +63,7 @@ class Scheduler:
         layout: Layout,
         instance: str,
         wakeups: Wakeups,
+        observers: Observers,
         tasks: TaskGroup,
     ) -> None:
         self._commands = commands
@@ -72,6 +74,7 @@ class Scheduler:
         self._layout = layout
         self.instance = instance
         self._wakeups = wakeups
+        self._observers = observers
         self._tasks = tasks
         self._supervisor = supervisor
         self.launches = Launches()
@@ -169,7 +172,7 @@ class Scheduler:
         await self._commands.request_cancel(command.id)
         end = End(Outcome.CANCELLED, now(), elapsed_seconds=0)
         if await self._commands.finish(command.id, end, only_queued=True):
-            self._ended(command.id)
+            self._ended(command, end)
         else:
             await self._supervisor.cancel(self.directory(command))
         return await self._commands.get(command.id)
@@ -192,7 +195,7 @@ class Scheduler:
         self.launches.forget(command.id)
         for ring in self._collected if end.collected else ():
             ring()
-        self._ended(command.id)
+        self._ended(command, end)
 
     async def _start(self, command: Command) -> End | None:
         """Start what nobody has begun; return its end when it cannot or must not start."""
@@ -254,8 +257,11 @@ class Scheduler:
             limits=limits_of(self._settings, self._layout.sessions / session.id),
         )
 
-    def _ended(self, command_id: str) -> None:
-        self._ring(command_id)
+    def _ended(self, command: Command, end: End) -> None:
+        self._ring(command.id)
+        ran = end.elapsed_seconds or 0
+        waited = (end.ended_at - command.accepted_at).total_seconds() - ran
+        self._observers.ended(SeenEnd(command, end.outcome, max(waited, 0), ran))
         self.wake()
         self._wakeups.send()
 

@@ -12,6 +12,8 @@ from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.files import FileService
 from debug_mcp.service.handovers import HandoverService
+from debug_mcp.service.load import LoadService
+from debug_mcp.service.observers import Observers
 from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
@@ -44,6 +46,8 @@ class Services:
     comparisons: ComparisonService
     server: ServerService
     readiness: Readiness
+    observers: Observers
+    load: LoadService
     tokens: TokenService
     audit: AuditService
     watching: Watching

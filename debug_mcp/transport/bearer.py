@@ -5,6 +5,7 @@ SDK's ``AuthSettings``, which would announce an authorization server that does n
 """
 
 import contextlib
+from collections.abc import Collection
 from contextvars import ContextVar
 
 import anyio
@@ -73,6 +74,7 @@ class Bearer:
         told: Buckets,
         at_once: AtOnce,
         mcp_path: str,
+        open_paths: Collection[str] = (),
     ) -> None:
         self._app = app
         self._tokens = tokens
@@ -83,13 +85,18 @@ class Bearer:
         self._told = told
         self._at_once = at_once
         self._mcp_path = mcp_path
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or say why not: 401 without a valid token, 429 beyond a limit.
 
         The opening of a WebSocket is refused like a request, with a response instead of the switch.
         """
-        if scope["type"] == "lifespan" or is_public(scope["path"]):
+        if (
+            scope["type"] == "lifespan"
+            or is_public(scope["path"])
+            or scope["path"] in self._open_paths
+        ):
             await self._app(scope, receive, send)
             return
         source = new_origin(_address(scope))

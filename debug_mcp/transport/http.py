@@ -24,9 +24,11 @@ from starlette.routing import BaseRoute, Route
 
 from debug_mcp.config import Settings
 from debug_mcp.errors import Unavailable
+from debug_mcp.interfaces.metrics import METRICS_PATH
 from debug_mcp.interfaces.rest import http_problem
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.tokens import TokenService
+from debug_mcp.transport.answered import Answered
 from debug_mcp.transport.bearer import Bearer
 from debug_mcp.transport.connections import PromptWebSocket, limited
 from debug_mcp.transport.hosts import Hosts, own_names
@@ -51,6 +53,7 @@ def build_app(
     requests: OpenRequests,
     settings: Settings,
     routes: Sequence[BaseRoute] = (),
+    answered: Callable[[int], None] = lambda status: None,
 ) -> Starlette:
     """Return the application.
 
@@ -61,6 +64,7 @@ def build_app(
         requests: Learns of every request under way.
         settings: The limits, and the names that the server answers to.
         routes: Further routes, behind the same checks.
+        answered: Told of the status of each response.
     """
     # Host, Origin and size are checked by the middleware below, for every route alike.
     manager = StreamableHTTPSessionManager(
@@ -80,7 +84,10 @@ def build_app(
             Route(MCP_PATH, mcp),
             Route(f"{MCP_PATH}/", mcp),
         ],
-        middleware=_middleware(tokens, audit, requests, settings),
+        middleware=[
+            Middleware(Answered, answered=answered),
+            *_middleware(tokens, audit, requests, settings),
+        ],
         exception_handlers={HTTPException: http_problem, Exception: http_problem},
         lifespan=lifespan,
     )
@@ -109,6 +116,7 @@ def _middleware(
             told=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
             at_once=AtOnce(settings.http_requests_at_once),
             mcp_path=MCP_PATH,
+            open_paths=[METRICS_PATH] if settings.http_metrics_open else [],
         ),
         Middleware(
             BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds
@@ -155,6 +163,7 @@ class HttpServer:
         *,
         routes: Sequence[BaseRoute] = (),
         on_ending: Callable[[], None] = lambda: None,
+        answered: Callable[[int], None] = lambda status: None,
     ) -> None:
         self._requests = OpenRequests(tokens)
         self._listening = listening
@@ -162,7 +171,7 @@ class HttpServer:
         self.started = anyio.Event()
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                build_app(server, tokens, audit, self._requests, settings, routes),
+                build_app(server, tokens, audit, self._requests, settings, routes, answered),
                 http=limited(settings.http_connections, settings.http_request_seconds),
                 ws=PromptWebSocket,
                 ws_max_size=MESSAGE_BYTES,
