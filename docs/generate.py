@@ -6,9 +6,11 @@ python docs/generate.py [--check]
 import argparse
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from debug_mcp.auth.principal import Scope
 from debug_mcp.cli.parser import build_parser
 from debug_mcp.config import REFUSED_VARIABLES, Settings
 from debug_mcp.errors import DebugMcpError
@@ -17,7 +19,7 @@ from debug_mcp.interfaces.rest import PREFIX
 from debug_mcp.interfaces.schema import slim_schema
 from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION
 from debug_mcp.models.commands import Outcome
-from debug_mcp.operations.catalogue import ADMIN, CORE
+from debug_mcp.operations.catalogue import ADMIN, CORE, REST
 from debug_mcp.operations.registry import Operation
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -26,6 +28,11 @@ NOTICE = "<!-- Written by docs/generate.py. Edit the code, then run `make docs`.
 _READS = """\
 A read returns at most {limit} KiB; where there is more, `_meta` has `total_bytes` and `next`, the
 tool call that reads on.
+"""
+
+_ORDER = """\
+In the order in which clients see them. [Permissions](permissions.md) has what some arguments need
+besides.
 """
 
 _OPERATORS = """\
@@ -71,13 +78,73 @@ _OUTCOMES = {
 }
 
 
+_PERMISSIONS = """\
+What a [token](../how-to/serve-over-http.md#tokens) needs: every scope that is marked ●, and with
+some arguments the one that is marked ○ as well. Over stdio everything is allowed. A missing scope
+is `permission_denied`, and names the scope. What belongs to another principal, or to a repository
+that the token does not reach, is `not_found`, whatever the scopes. Tests hold this table and what
+the server does equal.
+"""
+
+_OWNED = """\
+Input on the stream needs `command:run` as well. A session's set-up gets the network only with
+`command:network`.
+
+Repositories are everybody's whose token reaches them. Sessions, commands, artifacts, debug runs and
+comparisons are their principal's alone. Tokens and the audit log are of the whole server.
+"""
+
+
+def permissions() -> str:
+    """Return the page that says which operation needs which scope."""
+    from debug_mcp.interfaces.downloads import download_items
+    from debug_mcp.interfaces.resources import SCOPES
+    from debug_mcp.interfaces.websocket import stream_items
+
+    rows = [
+        _needs(f"[`{operation.name}`](tools.md#{operation.name})", operation.needs)
+        for operation in REST
+    ]
+    for operation, row in zip(REST, rows, strict=True):
+        for scope in operation.further.values():
+            row[list(Scope).index(scope) + 1] = "○"
+    for path, item in {**download_items(), **stream_items()}.items():
+        [needed] = item["get"]["security"]
+        rows.append(_needs(f"`GET {PREFIX}{path}`", [Scope(name) for name in needed["bearer"]]))
+    rows += [_needs(f"resource `{uri}`", [scope]) for uri, scope in SCOPES.items()]
+    further = [
+        f"- [`{operation.name}`](tools.md#{operation.name}) with {what}: `{scope}`"
+        for operation in REST
+        for what, scope in operation.further.items()
+    ]
+    return "\n".join(
+        [
+            NOTICE,
+            "# Permissions\n",
+            _PERMISSIONS,
+            f"| | {' | '.join(f'`{scope}`' for scope in Scope)} |",
+            f"| --- |{' :-: |' * len(Scope)}",
+            *(f"| {' | '.join(row)} |" for row in rows),
+            "\n○ stands for:\n",
+            *further,
+            "",
+            _OWNED,
+        ]
+    )
+
+
+def _needs(what: str, scopes: Sequence[Scope]) -> list[str]:
+    return [what, *("●" if scope in scopes else "" for scope in Scope)]
+
+
 def tools() -> str:
     """Return the page of all tools."""
-    parts = [NOTICE, "# Tools\n", "In the order in which clients see them.\n"]
+    parts = [NOTICE, "# Tools\n", _ORDER]
     parts += [
         "| tool | scope | changes something |\n| --- | --- | --- |\n"
         + "".join(
-            f"| [`{operation.name}`](#{operation.name}) | `{operation.scope}` | "
+            f"| [`{operation.name}`](#{operation.name}) | "
+            f"{', '.join(f'`{scope}`' for scope in operation.needs)} | "
             f"{'no' if operation.read_only else 'yes'} |\n"
             for operation in CORE
         )
@@ -278,6 +345,7 @@ def _written(action: argparse.Action) -> str:
 
 PAGES = {
     "tools.md": tools,
+    "permissions.md": permissions,
     "settings.md": settings,
     "lifecycle.md": lifecycle,
     "errors.md": errors,

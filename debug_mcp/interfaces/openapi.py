@@ -84,8 +84,8 @@ def _described(operation: Operation, route: Route) -> Item:
         "operationId": _id(operation, route),
         "tags": [_tag(operation)],
         "summary": operation.title,
-        "description": f"{operation.description}\n\nScope: `{operation.scope}`.",
-        "security": [{"bearer": [str(operation.scope)]}],
+        "description": f"{operation.description}\n\n{_scopes(operation)}",
+        "security": [{"bearer": [str(scope) for scope in operation.needs]}],
         "parameters": _parameters(operation, route),
         "responses": _responses(operation, route),
     }
@@ -96,6 +96,12 @@ def _described(operation: Operation, route: Route) -> Item:
             "content": {"application/json": {"schema": body}},
         }
     return item
+
+
+def _scopes(operation: Operation) -> str:
+    needed = ", ".join(f"`{scope}`" for scope in operation.needs)
+    further = [f"with {what} also `{scope}`" for what, scope in operation.further.items()]
+    return f"Scope: {'; '.join([needed, *further])}."
 
 
 def _id(operation: Operation, route: Route) -> str:

@@ -12,6 +12,7 @@ from mcp.types import (
     TextResourceContents,
 )
 
+from debug_mcp.auth.principal import Scope
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import protocol_error
 from debug_mcp.interfaces.uris import ARTIFACT, DIFF, OUTPUT, parse_uri
@@ -45,6 +46,13 @@ TEMPLATES = [
         description="How a session's tree differs from its start; session_diff says it too.",
     ),
 ]
+
+# What reading one needs, by its template; the service checks it.
+SCOPES = {
+    ARTIFACT: Scope.ARTIFACT_READ,
+    OUTPUT: Scope.SESSION_READ,
+    DIFF: Scope.SESSION_READ,
+}
 
 
 async def list_resources(call: Call, cursor: str | None) -> ListResourcesResult:

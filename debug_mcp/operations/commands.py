@@ -16,6 +16,7 @@ from debug_mcp.operations.registry import Call, Route, operation
 
 @operation(
     scope=Scope.COMMAND_RUN,
+    further={"`network`": Scope.COMMAND_NETWORK},
     routes=(Route("POST", "/sessions/{session_id}/commands", creates="/commands/{command_id}"),),
     title="Run a command",
     destructive=True,

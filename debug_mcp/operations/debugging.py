@@ -7,6 +7,7 @@ from debug_mcp.operations.registry import Call, Route, operation
 
 @operation(
     scope=Scope.DEBUG_CONTROL,
+    also=(Scope.COMMAND_RUN,),
     routes=(Route("POST", "/sessions/{session_id}/debug-runs", creates="/commands/{command_id}"),),
     title="Run under a debugger",
     destructive=True,
@@ -23,6 +24,7 @@ async def debug_run(call: Call, args: DebugRun) -> DebugView:
 
 @operation(
     scope=Scope.DEBUG_CONTROL,
+    also=(Scope.COMMAND_RUN,),
     routes=(Route("POST", "/debug-runs/{debug_id}/control"),),
     title="Drive a debugger",
     destructive=True,
@@ -38,6 +40,7 @@ async def debug_control(call: Call, args: DebugControl) -> DebugView:
 
 @operation(
     scope=Scope.DEBUG_CONTROL,
+    also=(Scope.COMMAND_RUN,),
     routes=(Route("POST", "/debug-runs/{debug_id}/inspect"),),
     title="Look into a stopped program",
     destructive=True,

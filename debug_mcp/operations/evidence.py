@@ -7,6 +7,8 @@ from debug_mcp.operations.registry import Call, Route, operation
 
 @operation(
     scope=Scope.COMMAND_RUN,
+    also=(Scope.REPOSITORY_READ, Scope.SESSION_READ, Scope.SESSION_WRITE),
+    further={"a URL or a path as `repository`": Scope.REPOSITORY_WRITE},
     routes=(
         Route("POST", "/comparisons", creates="/comparisons/{compare_id}", without=("compare_id",)),
         Route(

@@ -60,8 +60,10 @@ class Route:
 class Operation:
     """One entry of the contract.
 
-    ``read_only``: it changes nothing. ``destructive``: it may end or remove something.
-    ``open_world``: what it runs may reach beyond this machine.
+    ``scope`` and all of ``also`` are needed; ``further`` are those that some calls need besides, by
+    what such a call has. The service checks them, and tests hold the two equal. ``read_only``: it
+    changes nothing. ``destructive``: it may end or remove something. ``open_world``: what it runs
+    may reach beyond this machine.
     """
 
     name: str
@@ -74,7 +76,14 @@ class Operation:
     read_only: bool
     destructive: bool
     open_world: bool
+    also: tuple[Scope, ...]
+    further: Mapping[str, Scope]
     function: Callable[[Call, Any], Awaitable[View]]
+
+    @property
+    def needs(self) -> tuple[Scope, ...]:
+        """The scopes that every call needs."""
+        return (self.scope, *self.also)
 
     async def invoke(self, call: Call, raw: Mapping[str, Any]) -> View:
         """Check the arguments and run the operation; the audit log has what it changed or refused.
@@ -118,6 +127,8 @@ def named(operations: Sequence[Operation], name: str) -> Operation:
 def operation(
     *,
     scope: Scope,
+    also: tuple[Scope, ...] = (),
+    further: Mapping[str, Scope] | None = None,
     routes: tuple[Route, ...],
     title: str,
     read_only: bool = False,
@@ -139,6 +150,8 @@ def operation(
             read_only=read_only,
             destructive=destructive,
             open_world=open_world,
+            also=also,
+            further=further or {},
             function=function,
         )
 

@@ -43,6 +43,7 @@ async def repository_list(call: Call, args: RepositoryList) -> RepositoriesView:
 
 @operation(
     scope=Scope.REPOSITORY_WRITE,
+    also=(Scope.REPOSITORY_READ,),
     routes=(Route("DELETE", "/repositories/{name}"),),
     title="Remove a repository",
     destructive=True,

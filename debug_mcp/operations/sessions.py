@@ -15,6 +15,8 @@ from debug_mcp.operations.registry import Call, Route, operation
 
 @operation(
     scope=Scope.SESSION_WRITE,
+    also=(Scope.REPOSITORY_READ,),
+    further={"a URL or a path as `repository`": Scope.REPOSITORY_WRITE},
     routes=(Route("POST", "/sessions", creates="/sessions/{session_id}"),),
     title="Open a session",
 )
@@ -60,6 +62,7 @@ async def session_diff(call: Call, args: SessionDiff) -> DiffView:
 
 @operation(
     scope=Scope.SESSION_WRITE,
+    further={"`push`": Scope.REPOSITORY_PUSH},
     routes=(Route("POST", "/sessions/{session_id}/export"),),
     title="Export a session's work",
     open_world=True,

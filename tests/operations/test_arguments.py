@@ -35,7 +35,7 @@ VALID: dict[str, dict[str, Any]] = {
     "debug_control": {"debug_id": "d_1", "action": "pause"},
     "debug_inspect": {"debug_id": "d_1"},
     "compare_run": {},
-    "token_create": {"name": "ci", "scopes": ["session:read"]},
+    "token_create": {"name": "ci", "scopes": ["admin"]},
     "token_list": {},
     "token_rotate": {"token": "ci"},
     "token_revoke": {"token": "ci"},
