@@ -31,10 +31,13 @@ from debug_mcp.service.files import FileService
 from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
+from debug_mcp.service.last_looks import LastLooks
 from debug_mcp.service.load import LoadService
+from debug_mcp.service.looks import Looks
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.observers import Observers
 from debug_mcp.service.pool import Pool
+from debug_mcp.service.postmortems import PostmortemService
 from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
@@ -252,6 +255,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         commands=commands,
         artifacts=artifacts,
         debugging=_debugging(on, sessions, scheduler),
+        postmortems=_postmortems(on, commands, scheduler),
         comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
@@ -294,6 +298,12 @@ def _debugging(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> D
         on.settings,
         on.tasks,
     )
+
+
+def _postmortems(on: _Ground, commands: CommandService, scheduler: Scheduler) -> PostmortemService:
+    looks = Looks(on.confinement)
+    scheduler.beside_each_command(LastLooks(looks, on.sessions).follow)
+    return PostmortemService(commands, scheduler, looks, on.sessions)
 
 
 def _comparisons(

@@ -10,7 +10,12 @@ from debug_mcp.operations.commands import (
     command_run,
     command_wait,
 )
-from debug_mcp.operations.debugging import debug_control, debug_inspect, debug_run
+from debug_mcp.operations.debugging import (
+    debug_control,
+    debug_inspect,
+    debug_postmortem,
+    debug_run,
+)
 from debug_mcp.operations.evidence import compare_run
 from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
@@ -52,6 +57,7 @@ CORE: tuple[Operation, ...] = (
     debug_run,
     debug_control,
     debug_inspect,
+    debug_postmortem,
     compare_run,
 )
 """What is a tool, and a route of REST."""

@@ -2,6 +2,7 @@
 
 from debug_mcp.auth.principal import Scope
 from debug_mcp.models.debugging import DebugControl, DebugInspect, DebugRun, DebugView
+from debug_mcp.models.postmortems import DebugPostmortem, PostmortemView
 from debug_mcp.operations.registry import Call, Route, operation
 
 
@@ -48,3 +49,14 @@ async def debug_control(call: Call, args: DebugControl) -> DebugView:
 async def debug_inspect(call: Call, args: DebugInspect) -> DebugView:
     """Show expressions, members of a value, or locals, stack, threads of a stopped program."""
     return await call.services.debugging.inspect(call.principal, args)
+
+
+@operation(
+    scope=Scope.DEBUG_CONTROL,
+    routes=(Route("GET", "/commands/{command_id}/stacks"),),
+    title="See where a command hangs",
+    read_only=True,
+)
+async def debug_postmortem(call: Call, args: DebugPostmortem) -> PostmortemView:
+    """Show the stacks of all threads of a running command, or of one just before it timed out."""
+    return await call.services.postmortems.show(call.principal, args)

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -45,19 +46,21 @@ async def capture(
     stdin: bytes = b"",
     *,
     into: int | None = None,
+    inherited: Sequence[int] = (),
     limit: int = OUTPUT_LIMIT_BYTES,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Captured:
     """Run a program to its end and return what it wrote. It is killed when the caller is cancelled.
 
-    What it writes goes to the open file ``into`` instead, if there is one, without a limit.
+    What it writes goes to the open file ``into`` instead, if there is one, without a limit. It gets
+    the descriptors ``inherited`` under their numbers.
 
     Raises:
         ToolFailed: It could not be started, wrote more than ``limit`` bytes, or took too long.
     """
     name = program.name
     try:
-        process = _start(program, into)
+        process = _start(program, into, inherited)
     except OSError as error:
         raise ToolFailed(f"{name} could not be started: {error.strerror}") from error
     with process:
@@ -80,7 +83,9 @@ async def capture(
     return Captured(process.returncode, bytes(output), bytes(errors))
 
 
-def _start(program: Confined, into: int | None) -> "subprocess.Popen[bytes]":
+def _start(
+    program: Confined, into: int | None, inherited: Sequence[int]
+) -> "subprocess.Popen[bytes]":
     """Start it here and not in a worker thread: the sandbox dies with the thread that did."""
     options = os.memfd_create("options")
     try:
@@ -94,7 +99,7 @@ def _start(program: Confined, into: int | None) -> "subprocess.Popen[bytes]":
             stdout=subprocess.PIPE if into is None else into,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            pass_fds=[options] if program.launcher else [],
+            pass_fds=[*inherited, *([options] if program.launcher else [])],
         )
     finally:
         os.close(options)

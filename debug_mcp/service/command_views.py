@@ -23,6 +23,7 @@ from debug_mcp.runner.output import Page, excerpt, last_line, last_written
 from debug_mcp.service.calls import Advice, plain
 from debug_mcp.service.command_output import lost_output, output_view
 from debug_mcp.service.hints import advise
+from debug_mcp.service.last_looks import LOOK_FILE
 from debug_mcp.service.reports import read_report
 from debug_mcp.service.result_views import current_seconds, first_failure, results_view
 from debug_mcp.service.surroundings import Surroundings
@@ -81,13 +82,17 @@ def command_view(
         hint=_progress_of_tests(command, report)
         or lost_output(command, path)
         or (advice and advice.hint),
-        next=(_debugging(command, report) if debug else None)
+        next=(_debugging(command, report, directory) if debug else None)
         or (None if told else _next(command, page, advice, default_wait)),
     )
 
 
-def _debugging(command: Command, report: Report | None) -> NextCall | None:
-    """Return the call that stops the first test that failed in the frame where it did."""
+def _debugging(command: Command, report: Report | None, directory: Path) -> NextCall | None:
+    """Return the call that shows where a command hung, or stops where its first test failed."""
+    if command.outcome in (Outcome.TIMED_OUT, Outcome.IDLE_TIMED_OUT):
+        hung = (directory / LOOK_FILE).exists() and not _was_progressing(command, report)
+        look: NextCall = {"tool": "debug_postmortem", "arguments": {"command_id": command.id}}
+        return look if hung else None
     if report is None or report.source != "pytest" or command.outcome is not Outcome.FAILED:
         return None
     test = first_failure(report)
@@ -118,9 +123,18 @@ def _progress_of_tests(command: Command, report: Report | None) -> str | None:
         return None
     said = f"{done} of {report.collected} tests in {seconds:.0f} s"
     quiet = current_seconds(report, command.ended_at or now())
-    if quiet is not None and quiet > max(_STUCK_SHARE * seconds, _QUIET_SECONDS):
+    if quiet is not None and not _was_progressing(command, report):
         return f"stuck in {report.current} for {quiet:.1f} s; {said}"
     return f"was progressing: {said}, about {seconds * report.collected / done:.0f} s in all"
+
+
+def _was_progressing(command: Command, report: Report | None) -> bool:
+    """Return whether tests ended one after the other; not where nobody knows."""
+    if report is None or not report.tests:
+        return False
+    quiet = current_seconds(report, command.ended_at or now())
+    longest = max(_STUCK_SHARE * (command.elapsed_seconds or 0), _QUIET_SECONDS)
+    return quiet is None or quiet <= longest
 
 
 def _signal(exit_code: int | None) -> str | None:

@@ -296,12 +296,11 @@ class CommandService:
         queue = await self._place(command)
         around = await self._around(command)
         default_wait = self._settings.default_wait
-        policy, debug = None, False
+        policy, debug = None, Scope.DEBUG_CONTROL in principal.scopes
         if command.outcome is Outcome.FAILED:
             session = await self._sessions.owned(principal, command.session_id)
             policy = self._lacking(principal, command, session)
-            ready = session.state is SessionState.READY
-            debug = ready and Scope.DEBUG_CONTROL in principal.scopes
+            debug = debug and session.state is SessionState.READY
         view = await anyio.to_thread.run_sync(
             command_view, command, directory, since, queue, policy, default_wait, around, debug
         )

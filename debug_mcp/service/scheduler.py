@@ -8,9 +8,10 @@ it back here after a restart.
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -45,6 +46,9 @@ _MESSAGE_BYTES = 500
 _UNDRIVEN = "the server that drove its debugger has ended, and nobody else can; debug_run again"
 _BROKEN = "its debugger ended by itself, and nobody saw what became of the program"
 _DAMAGED = "its row in the ledger is damaged: what was asked cannot be read, and nothing ran"
+
+# What is done beside a command while it runs, given it and its directory.
+Follow = Callable[[Command, Path], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
 
@@ -81,10 +85,15 @@ class Scheduler:
         self._wake = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}
         self._collected: list[Callable[[], None]] = []
+        self._followers: list[Follow] = []
 
     def at_each_collection(self, ring: Callable[[], None]) -> None:
         """Have something done when the end of a command has collected artifacts."""
         self._collected.append(ring)
+
+    def beside_each_command(self, follow: Follow) -> None:
+        """Have something done while a command runs; it is cancelled at the end."""
+        self._followers.append(follow)
 
     def at_each_look(self, look: Callable[[], Awaitable[None]]) -> None:
         """Have something done every ``LOOK_SECONDS``."""
@@ -231,10 +240,14 @@ class Scheduler:
         if (await self._commands.get(command.id)).cancel_requested:
             # Asked for when there was nothing to signal, or by a server that died of it.
             await self._supervisor.cancel(directory)
-        try:
-            seen = await self._supervisor.wait(directory)
-        except (KeyError, ValueError):
-            seen = None  # there is an `exit`, and nobody can tell what it says
+        async with anyio.create_task_group() as followers:
+            for follow in self._followers:
+                followers.start_soon(follow, command, directory)
+            try:
+                seen = await self._supervisor.wait(directory)
+            except (KeyError, ValueError):
+                seen = None  # there is an `exit`, and nobody can tell what it says
+            followers.cancel_scope.cancel()
         end = _end(command, seen, self.launches.get(command.id))
         if end.outcome is Outcome.SPAWN_FAILED and not end.message:
             said = read(directory / "output", 0, _MESSAGE_BYTES).text

@@ -14,6 +14,7 @@ from debug_mcp.service.files import FileService
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.load import LoadService
 from debug_mcp.service.observers import Observers
+from debug_mcp.service.postmortems import PostmortemService
 from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
@@ -43,6 +44,7 @@ class Services:
     commands: CommandService
     artifacts: ArtifactService
     debugging: DebugService
+    postmortems: PostmortemService
     comparisons: ComparisonService
     server: ServerService
     readiness: Readiness
