@@ -68,6 +68,13 @@ class NetworkPolicy(StrEnum):
     ON = "on"
 
 
+class LogFormat(StrEnum):
+    """How a server writes what it logs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Credential(BaseModel):
     """How the server logs in to one host, for principals that are not the person at the machine."""
 
@@ -214,6 +221,11 @@ class Settings(BaseSettings):
     )
     http_failures: int = Field(
         default=20, ge=1, description="wrong tokens from one address in a minute"
+    )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT,
+        description="of what `serve` says on standard error. text: what is out of order; json: "
+        "each call and each end of a command too, one object a line",
     )
     http_metrics_open: bool = Field(
         default=False,

@@ -61,7 +61,7 @@ class Serving:
         assert process.stderr is not None
         self.process = process
         self.said = process.stderr.readline()
-        [self.url] = re.findall(r"http://\S+", self.said) or [""]
+        self.url, *_ = re.findall(r'http://[^\s"]+', self.said) or [""]
 
     async def ended(self) -> int:
         """Wait for the process's end; return its exit code."""

@@ -11,7 +11,7 @@ import secrets
 PREFIX = "dmcp_"
 _SECRET_BYTES = 32
 # What 32 bytes are in base64 without padding.
-_FORM = re.compile(r"dmcp_[A-Za-z0-9_-]{43}")
+SECRET = re.compile(r"dmcp_[A-Za-z0-9_-]{43}")
 
 
 def new_secret() -> str:
@@ -21,7 +21,7 @@ def new_secret() -> str:
 
 def is_secret(text: str) -> bool:
     """Return whether a text has the form of a secret; says nothing of whether it is valid."""
-    return _FORM.fullmatch(text) is not None
+    return SECRET.fullmatch(text) is not None
 
 
 def digest(secret: str) -> str:

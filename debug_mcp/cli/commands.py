@@ -42,6 +42,7 @@ def serve(options: argparse.Namespace) -> int:
             http_allowed_hosts=options.allowed_host,
             http_allowed_origins=options.allowed_origin,
             http_proxies=options.proxy,
+            log_format=options.log_format,
         ),
     )
     return 0

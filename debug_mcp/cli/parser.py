@@ -9,6 +9,7 @@ from debug_mcp.auth.principal import Scope
 from debug_mcp.cli import commands
 from debug_mcp.cli.options import Subparsers, add_command, add_data_dir, add_isolation, add_server
 from debug_mcp.cli.person_parser import add_person_commands
+from debug_mcp.config import LogFormat
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,6 +77,11 @@ def _serve(subparsers: Subparsers) -> None:
         action="append",
         metavar="ADDRESS",
         help="a proxy, or a network of them, that tells who asks in X-Forwarded-For",
+    )
+    serve.add_argument(
+        "--log-format",
+        choices=[str(form) for form in LogFormat],
+        help="json: one object a line on standard error, for each call too; default: text",
     )
     add_data_dir(serve)
     add_isolation(serve)

@@ -1,5 +1,6 @@
 """Serving over HTTP."""
 
+import logging
 import sys
 from collections.abc import Callable
 
@@ -8,8 +9,9 @@ import anyio
 from debug_mcp import __version__
 from debug_mcp.app import open_services
 from debug_mcp.auth.principal import LOCAL, Principal
+from debug_mcp.cli.logs import event, json_logs, log_calls_and_ends
 from debug_mcp.cli.opening import opened
-from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.config import IsolationPolicy, LogFormat, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.metrics import Metrics, metrics_routes
@@ -31,6 +33,16 @@ async def run_http(settings: Settings) -> None:
         Unavailable: The address cannot be had, there is no sandbox, or nobody could be let in
             from other machines.
     """
+    # At INFO it writes each WebSocket with all of its URL, in which anything may stand.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if settings.log_format is LogFormat.JSON:
+        with json_logs(sys.stderr):
+            await _serve(settings)
+    else:
+        await _serve(settings)
+
+
+async def _serve(settings: Settings) -> None:
     # Whoever asks over HTTP is not the person at this machine: no silent step down.
     if settings.isolation is IsolationPolicy.AUTO:
         settings = settings.model_copy(update={"isolation": IsolationPolicy.REQUIRE_BWRAP})
@@ -39,6 +51,8 @@ async def run_http(settings: Settings) -> None:
             isolation = await _checked(services, settings)
             mcp = build_server(services, calling_principal)
             metrics = Metrics(services)
+            if settings.log_format is LogFormat.JSON:
+                log_calls_and_ends(services.observers)
             server = HttpServer(
                 mcp,
                 services.tokens,
@@ -56,6 +70,8 @@ async def run_http(settings: Settings) -> None:
                 tasks.start_soon(_announce, server, services, settings, isolation)
                 await server.serve_until_signalled()
                 tasks.cancel_scope.cancel()
+            if settings.log_format is LogFormat.JSON:
+                event("ended", "asked to end; commands go on")
 
 
 def _reader(settings: Settings) -> Callable[[], Principal | None]:
@@ -95,5 +111,8 @@ async def _announce(
             "; every machine that reaches this address can try tokens, and whoever holds one runs "
             "programs here. There is no TLS: put a proxy before it"
         )
-    sys.stderr.write(f"{said}\n")
-    sys.stderr.flush()
+    if settings.log_format is LogFormat.JSON:
+        event("serving", said, url=server.url, isolation=isolation, version=__version__)
+    else:
+        sys.stderr.write(f"{said}\n")
+        sys.stderr.flush()

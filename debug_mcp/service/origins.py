@@ -28,6 +28,12 @@ def origin() -> Origin:
     return _origin.get() or new_origin()
 
 
+def present_request() -> str | None:
+    """Return the id of the request that is being served; None where there is none."""
+    known = _origin.get()
+    return None if known is None else known.request_id
+
+
 @contextlib.contextmanager
 def coming_from(known: Origin) -> Iterator[None]:
     """Say where all comes from that is called in the block."""
