@@ -1,15 +1,14 @@
-"""Builds every part once and joins them; the only place that knows them all."""
+"""Every part of a server at work, built once and joined: the only place that knows them all."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import anyio
 from anyio.abc import TaskGroup
 
+from debug_mcp.app.ledger import make_folders, retention_of, said_of
 from debug_mcp.artifacts.collect import Files
-from debug_mcp.config import README, Layout, Settings
-from debug_mcp.errors import Unavailable
+from debug_mcp.config import Layout, Settings
 from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
@@ -42,7 +41,6 @@ from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
-from debug_mcp.service.retention import RetentionService
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.server import ServerService
 from debug_mcp.service.services import Services
@@ -63,11 +61,9 @@ from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.debug_runs import DebugRuns
 from debug_mcp.store.evidence import Evidence
 from debug_mcp.store.expiries import Expiries
-from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.load import Load
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.repositories import Repositories
-from debug_mcp.store.retention import Retention
 from debug_mcp.store.sessions import Sessions
 from debug_mcp.store.tasks import Tasks
 from debug_mcp.store.tokens import Tokens
@@ -82,9 +78,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         Conflict: Its schema is not one that this version can use.
     """
     layout = Layout(settings.data_dir.expanduser().absolute())
-    _make_folders(layout)
+    make_folders(layout)
     async with contextlib.AsyncExitStack() as stack:
-        with _said_of(layout):
+        with said_of(layout):
             instance = stack.enter_context(Instance(layout.instances).alive())
         await stack.enter_async_context(schema_of(layout.database))
         database = await stack.enter_async_context(open_database(layout.database))
@@ -102,60 +98,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks.start_soon(services.audit.serve)
         tasks.start_soon(scheduler.serve)
         tasks.start_soon(expiry.serve)
-        tasks.start_soon(_retention(database, settings, layout).serve)
+        tasks.start_soon(retention_of(database, settings, layout).serve)
         yield services
-
-
-@contextlib.asynccontextmanager
-async def open_tokens(settings: Settings) -> AsyncIterator[tuple[TokenService, AuditService]]:
-    """Open the data directory for its tokens and its audit log, without working on it.
-
-    Raises:
-        Unavailable: The data directory cannot be used.
-        Conflict: Its schema is not one that this version can use.
-    """
-    async with _open_ledger(settings) as (_, database):
-        audit = AuditService(Audit(database))
-        yield TokenService(Tokens(database)), audit
-        await audit.close()
-
-
-@contextlib.asynccontextmanager
-async def open_audit(settings: Settings) -> AsyncIterator[AuditService]:
-    """Open the data directory for its audit log alone.
-
-    Raises:
-        Unavailable: The data directory cannot be used.
-        Conflict: Its schema is not one that this version can use.
-    """
-    async with _open_ledger(settings) as (_, database):
-        yield AuditService(Audit(database))
-
-
-@contextlib.asynccontextmanager
-async def open_retention(settings: Settings) -> AsyncIterator[RetentionService]:
-    """Open the data directory for what is kept in it, without working on it.
-
-    Raises:
-        Unavailable: The data directory cannot be used.
-        Conflict: Its schema is not one that this version can use.
-    """
-    async with _open_ledger(settings) as (layout, database):
-        yield _retention(database, settings, layout)
-
-
-@contextlib.asynccontextmanager
-async def _open_ledger(settings: Settings) -> AsyncIterator[tuple[Layout, Database]]:
-    layout = Layout(settings.data_dir.expanduser().absolute())
-    _make_folders(layout)
-    async with schema_of(layout.database), open_database(layout.database) as database:
-        yield layout, database
-
-
-def _retention(database: Database, settings: Settings, layout: Layout) -> RetentionService:
-    return RetentionService(
-        Retention(database), Audit(database), Files(layout.artifacts), settings, layout
-    )
 
 
 class _Ground:
@@ -383,24 +327,3 @@ def _watching(on: _Ground, scheduler: Scheduler) -> Watching:
     watching = Watching(on.artifacts, scheduler, on.tasks)
     scheduler.at_each_collection(watching.artifacts_kept)
     return watching
-
-
-def _make_folders(layout: Layout) -> None:
-    require_local(layout.root, mounts())
-    with _said_of(layout):
-        for folder in (layout.root, *layout.folders):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        readme = Path(layout.root, "README.txt")
-        if not readme.exists():
-            readme.write_text(README)
-
-
-@contextlib.contextmanager
-def _said_of(layout: Layout) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(
-            f"the data directory {layout.root} cannot be used: {error.strerror}; "
-            "name another with --data-dir or DEBUG_MCP_DATA_DIR"
-        ) from error

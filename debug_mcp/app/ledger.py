@@ -1,0 +1,98 @@
+"""A data directory and its ledger, opened for an operator's work beside the servers."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from debug_mcp.artifacts.collect import Files
+from debug_mcp.config import README, Layout, Settings
+from debug_mcp.errors import Unavailable
+from debug_mcp.service.audit import AuditService
+from debug_mcp.service.retention import RetentionService
+from debug_mcp.service.tokens import TokenService
+from debug_mcp.store.audit import Audit
+from debug_mcp.store.database import Database, open_database
+from debug_mcp.store.filesystem import mounts, require_local
+from debug_mcp.store.migrate import schema_of
+from debug_mcp.store.retention import Retention
+from debug_mcp.store.tokens import Tokens
+
+
+@contextlib.asynccontextmanager
+async def open_tokens(settings: Settings) -> AsyncIterator[tuple[TokenService, AuditService]]:
+    """Open the data directory for its tokens and its audit log, without working on it.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    async with _open_ledger(settings) as (_, database):
+        audit = AuditService(Audit(database))
+        yield TokenService(Tokens(database)), audit
+        await audit.close()
+
+
+@contextlib.asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncIterator[AuditService]:
+    """Open the data directory for its audit log alone.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    async with _open_ledger(settings) as (_, database):
+        yield AuditService(Audit(database))
+
+
+@contextlib.asynccontextmanager
+async def open_retention(settings: Settings) -> AsyncIterator[RetentionService]:
+    """Open the data directory for what is kept in it, without working on it.
+
+    Raises:
+        Unavailable: The data directory cannot be used.
+        Conflict: Its schema is not one that this version can use.
+    """
+    async with _open_ledger(settings) as (layout, database):
+        yield retention_of(database, settings, layout)
+
+
+@contextlib.asynccontextmanager
+async def _open_ledger(settings: Settings) -> AsyncIterator[tuple[Layout, Database]]:
+    layout = Layout(settings.data_dir.expanduser().absolute())
+    make_folders(layout)
+    async with schema_of(layout.database), open_database(layout.database) as database:
+        yield layout, database
+
+
+def retention_of(database: Database, settings: Settings, layout: Layout) -> RetentionService:
+    """Return what removes what is kept too long."""
+    return RetentionService(
+        Retention(database), Audit(database), Files(layout.artifacts), settings, layout
+    )
+
+
+def make_folders(layout: Layout) -> None:
+    """Make the folders of a data directory that are missing.
+
+    Raises:
+        Unavailable: They cannot be made, or are on a network file system.
+    """
+    require_local(layout.root, mounts())
+    with said_of(layout):
+        for folder in (layout.root, *layout.folders):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        readme = Path(layout.root, "README.txt")
+        if not readme.exists():
+            readme.write_text(README)
+
+
+@contextlib.contextmanager
+def said_of(layout: Layout) -> Iterator[None]:
+    """Say of a fault within that the data directory cannot be used."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"the data directory {layout.root} cannot be used: {error.strerror}; "
+            "name another with --data-dir or DEBUG_MCP_DATA_DIR"
+        ) from error
