@@ -63,6 +63,7 @@ def test_only_what_changes_nothing_says_so() -> None:
         "command_output",
         "artifact_read",
         "server_info",
+        "debug_postmortem",
     }
 
 

@@ -34,6 +34,7 @@ VALID: dict[str, dict[str, Any]] = {
     "debug_run": {"session_id": "s_1"},
     "debug_control": {"debug_id": "d_1", "action": "pause"},
     "debug_inspect": {"debug_id": "d_1"},
+    "debug_postmortem": {"command_id": "c_1"},
     "compare_run": {},
     "token_create": {"name": "ci", "scopes": ["admin"]},
     "token_list": {},
