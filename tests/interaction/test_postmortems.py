@@ -125,7 +125,7 @@ async def test_a_program_of_machine_code_is_looked_into_too(
 ) -> None:
     async with connect("memory-modern", settings) as agent:
         session = await opened_with(agent, upstream, {"pausing.c": PAUSING})
-        build = "cc -g -O0 -o /tmp/pausing pausing.c && exec /tmp/pausing"
+        build = "cc -g -O0 -o waits pausing.c && exec ./waits"
         command_id = await begun(agent, settings, session, build, "pausing")
         seen = await agent.call("debug_postmortem", command_id=command_id)
         [process] = seen["processes"]
