@@ -23,6 +23,7 @@ from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
+from debug_mcp.service.ending import Ending
 from debug_mcp.service.expiry import Expiry
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.fetches import Fetches
@@ -205,7 +206,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         readiness=on.readiness,
         observers=on.observers,
         load=on.load,
-        tokens=TokenService(on.tokens),
+        tokens=TokenService(on.tokens, Ending(on.commands, scheduler)),
         audit=AuditService(on.audit, on.observers),
         watching=watching,
         choices=ChoiceService(on.choices),

@@ -141,6 +141,11 @@ def _tokens(subparsers: Subparsers) -> None:
     listing = add_command(actions, "list", commands.token_list, "list all tokens, without secrets")
     revoke = add_command(actions, "revoke", commands.token_revoke, "end a token at once")
     revoke.add_argument("name", metavar="NAME", help="its name or id")
+    revoke.add_argument(
+        "--cancel-commands",
+        action="store_true",
+        help="also end its owner's commands in the repositories that it reaches",
+    )
     rotate = add_command(
         actions, "rotate", commands.token_rotate, "give a token another secret; the old one ends"
     )

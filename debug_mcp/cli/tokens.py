@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from debug_mcp.app import open_tokens
+from debug_mcp.app import open_services, open_tokens
 from debug_mcp.auth.principal import LOCAL, Scope
 from debug_mcp.cli.durations import seconds_of
 from debug_mcp.cli.opening import opened
@@ -12,6 +12,8 @@ from debug_mcp.config import Settings
 from debug_mcp.models.base import View
 from debug_mcp.models.tokens import TokenCreate, TokenSecretView, TokensView, TokenView
 from debug_mcp.operations.arguments import parse
+from debug_mcp.operations.registry import Call
+from debug_mcp.operations.tokens import token_revoke
 from debug_mcp.service.audit import object_in
 from debug_mcp.service.tokens import TokenService
 
@@ -25,14 +27,23 @@ _DEFAULT = [
 
 async def run_token(settings: Settings, action: str, options: argparse.Namespace) -> int:
     """Do what was asked with tokens and print what came of it."""
-    async with opened(open_tokens(settings)) as (tokens, audit):
-        # As the operation over REST is called there.
-        operation, named = f"token_{action}", getattr(options, "name", None)
-        with audit.watching(LOCAL, operation, named, changes=action != "list") as watched:
-            view = await _done(tokens, action, options)
-            watched.object_id = object_in(view)
+    if getattr(options, "cancel_commands", False):
+        view = await _revoked_with_commands(settings, options.name)
+    else:
+        async with opened(open_tokens(settings)) as (tokens, audit):
+            # As the operation over REST is called there.
+            operation, named = f"token_{action}", getattr(options, "name", None)
+            with audit.watching(LOCAL, operation, named, changes=action != "list") as watched:
+                view = await _done(tokens, action, options)
+                watched.object_id = object_in(view)
     print(json.dumps(view.compact(), indent=2) if options.json else _text(action, view))
     return 0
+
+
+async def _revoked_with_commands(settings: Settings, name: str) -> View:
+    async with opened(open_services(settings)) as services:
+        asked = {"token": name, "cancel_commands": True}
+        return await token_revoke.invoke(Call(LOCAL, services), asked)
 
 
 async def _done(tokens: TokenService, action: str, options: argparse.Namespace) -> View:
@@ -77,7 +88,9 @@ def _text(action: str, view: View) -> str:
                 return "There is no token yet; debug-mcp token create NAME makes one."
             return _table(view.tokens)
         case TokenView():
-            return f"Token {view.name} is revoked: its next request is refused."
+            said = f"Token {view.name} is revoked: its next request is refused"
+            ended = view.cancelled_commands
+            return f"{said}." if ended is None else f"{said}; commands asked to end: {ended}."
         case _:
             return ""
 

@@ -110,10 +110,18 @@ class TokenRevoke(Arguments):
     """Arguments of ending a token."""
 
     token: NamedToken
+    cancel_commands: bool = Field(
+        default=False,
+        description="also end its owner's commands in the repositories that it reaches, those "
+        "that another token of that owner began too",
+    )
 
 
 class TokenView(View):
-    """A token as an operator sees it: everything but its secret."""
+    """A token as an operator sees it: everything but its secret.
+
+    ``cancelled_commands``: how many commands were asked to end with it.
+    """
 
     token_id: str
     name: str
@@ -127,6 +135,7 @@ class TokenView(View):
     created_at: Moment
     expires_at: Moment | None = None
     last_used_at: Moment | None = None
+    cancelled_commands: int | None = None
 
 
 class TokenSecretView(TokenView):

@@ -67,6 +67,8 @@ async def token_rotate(call: Call, args: TokenRotate) -> TokenSecretView:
 async def token_revoke(call: Call, args: TokenRevoke) -> TokenView:
     """End a token: its next request is refused, and its open streams end within seconds.
 
-    Commands that were started with it go on; tokens that were made with it stay.
+    Commands go on unless cancel_commands; tokens that were made with it stay.
     """
-    return await call.services.tokens.revoke(call.principal, args.token)
+    return await call.services.tokens.revoke(
+        call.principal, args.token, cancel_commands=args.cancel_commands
+    )

@@ -19,6 +19,7 @@ from debug_mcp.models.tokens import (
     TokensView,
     TokenView,
 )
+from debug_mcp.service.ending import Ending
 from debug_mcp.store.tokens import Tokens
 
 BOOTSTRAP = "bootstrap"
@@ -38,8 +39,10 @@ class Held:
 class TokenService:
     """A token stands for its owner, with the scopes and repositories that it was given."""
 
-    def __init__(self, store: Tokens) -> None:
+    def __init__(self, store: Tokens, ending: Ending | None = None) -> None:
+        """Without ``ending``, which needs a working server, no command is ended."""
         self._store = store
+        self._ending = ending
 
     async def create(self, principal: Principal, args: TokenCreate) -> TokenSecretView:
         """Make a token; its secret is in this answer and nowhere else.
@@ -79,8 +82,13 @@ class TokenService:
             known = named[-1:] or [await self._named(name)]
         return TokensView(tokens=[_view(token) for token in known])
 
-    async def revoke(self, principal: Principal, name: str) -> TokenView:
+    async def revoke(
+        self, principal: Principal, name: str, *, cancel_commands: bool = False
+    ) -> TokenView:
         """End a token: its next request is refused, and its open streams end.
+
+        With ``cancel_commands`` the commands of its owner end too, in the repositories that it
+        reaches; which of the owner's tokens began them is not kept.
 
         Raises:
             NotFound: There is no such token, or it is revoked already.
@@ -88,7 +96,11 @@ class TokenService:
         principal.require(Scope.ADMIN)
         token = await self._named(name)
         await self._store.revoke(token.id, now())
-        return _view(await self._get(token.id))
+        view = _view(await self._get(token.id))
+        if not cancel_commands or self._ending is None:
+            return view
+        cancelled = await self._ending.commands_of(_principal(token).owner)
+        return view.model_copy(update={"cancelled_commands": cancelled})
 
     async def rotate(
         self, principal: Principal, name: str, expires_in_seconds: float | None = None

@@ -69,6 +69,7 @@ FROM commands WHERE session_id = ? AND state <> 'finished'
 _UNFINISHED = """
 SELECT * FROM commands WHERE session_id = ? AND state <> 'finished' ORDER BY accepted_at, id
 """
+_UNFINISHED_OF = f"SELECT * FROM commands WHERE state <> 'finished' AND {OWN}"  # noqa: S608
 _BEGUN = """
 SELECT * FROM commands WHERE state <> 'finished' AND state <> 'queued' ORDER BY accepted_at, id
 """
@@ -343,6 +344,11 @@ class Commands:
     async def unfinished(self, session_id: str) -> list[Command]:
         """Return the commands of a session that have not ended, in their order."""
         return [command_of(row) for row in await self._database.read(_UNFINISHED, (session_id,))]
+
+    async def unfinished_of(self, owner: Owner) -> list[Command]:
+        """Return the owner's commands that have not ended."""
+        rows = await self._database.read(_UNFINISHED_OF, owner.parameters)
+        return [command_of(row) for row in rows]
 
     async def begun(self) -> list[Command]:
         """Return every command that some server has begun and nobody has ended."""

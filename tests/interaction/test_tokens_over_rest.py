@@ -15,6 +15,7 @@ from debug_mcp.operations.catalogue import ADMIN, CORE
 from debug_mcp.service.services import Services
 from tests.clients import Agent, http_client, secret, serving
 from tests.operator import SECONDS, Operator
+from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -190,6 +191,44 @@ async def test_from_a_first_token_out_of_the_environment_to_a_token_for_each(
     listed = operator.does("token", "list").stdout
     assert "bootstrap" in listed
     assert "revoked" in listed
+
+
+@pytest.mark.parametrize("on_the_command_line", [False, True])
+async def test_revoking_ends_commands_where_that_is_asked_and_only_the_owners(
+    tmp_path: Path, upstream: Upstream, on_the_command_line: bool
+) -> None:
+    operator = Operator(tmp_path / "data")
+    boss, ada, bob = [
+        operator.token(name, "--scope", ",".join(Scope)) for name in ("boss", "ada", "bob")
+    ]
+    operator.does("call", "repository_init", f"url={upstream.path}", "name=app")
+    with operator.serving("--isolation", "none") as server:
+        root = server.url.removesuffix("/mcp")
+        async with script(root, ada) as of_ada, script(root, bob) as of_bob:
+            running = [await begun(client) for client in (of_ada, of_ada, of_bob)]
+        if on_the_command_line:
+            said = operator.does("token", "revoke", "ada", "--cancel-commands").stdout
+            assert said.endswith("refused; commands asked to end: 2.\n")
+        else:
+            async with script(root, boss) as client:
+                ended = await client.delete("/tokens/ada", params={"cancel_commands": "true"})
+                assert ended.json()["cancelled_commands"] == 2
+        again = operator.token("ada2", "--owner", "ada")
+        async with script(root, again) as of_ada, script(root, bob) as of_bob:
+            for command in running[:2]:
+                view = (await of_ada.get(f"/commands/{command}?wait_seconds=20")).json()
+                assert view["outcome"] == "cancelled"
+            assert (await of_bob.get(f"/commands/{running[2]}")).json()["state"] != "finished"
+            await of_bob.post(f"/commands/{running[2]}/cancel", json={})
+
+
+async def begun(client: httpx2.AsyncClient) -> str:
+    """Begin a command that goes on until it is ended, in a session of its own; return its id."""
+    session = (await client.post("/sessions", json={"repository": "app"})).json()["session_id"]
+    asked = {"command": "cat", "stdin": "open", "wait_seconds": 0}
+    return str(
+        (await client.post(f"/sessions/{session}/commands", json=asked)).json()["command_id"]
+    )
 
 
 @pytest.mark.parametrize(
