@@ -361,3 +361,8 @@ def forget_git_variables() -> None:
 def client_token() -> str:
     """Return the token with which a server elsewhere is asked, or an empty text."""
     return os.environ.get(TOKEN_VARIABLE, "")
+
+
+def container_variable() -> str:
+    """Return what a container manager says that this is, or an empty text."""
+    return os.environ.get("container", "")  # noqa: SIM112  # its name is in small letters

@@ -9,6 +9,7 @@ import anyio
 from debug_mcp import __version__
 from debug_mcp.app import open_services
 from debug_mcp.auth.principal import LOCAL, Principal
+from debug_mcp.cli.boundary import boundary_here
 from debug_mcp.cli.logs import event, json_logs, log_calls_and_ends
 from debug_mcp.cli.opening import opened
 from debug_mcp.config import IsolationPolicy, LogFormat, Settings
@@ -17,6 +18,7 @@ from debug_mcp.interfaces.http_routes import http_routes
 from debug_mcp.interfaces.metrics import Metrics, metrics_routes
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.models.server import ServerInfo
+from debug_mcp.models.sessions import Isolation
 from debug_mcp.operations.catalogue import REST
 from debug_mcp.service.services import Services
 from debug_mcp.transport.bearer import calling_principal
@@ -79,7 +81,7 @@ def _reader(settings: Settings) -> Callable[[], Principal | None]:
     return (lambda: None) if settings.http_metrics_open else calling_principal
 
 
-async def _checked(services: Services, settings: Settings) -> str:
+async def _checked(services: Services, settings: Settings) -> Isolation:
     """See to it that the server can be used, and only by those who may; return the isolation.
 
     Raises:
@@ -97,11 +99,14 @@ async def _checked(services: Services, settings: Settings) -> str:
 
 
 async def _announce(
-    server: HttpServer, services: Services, settings: Settings, isolation: str
+    server: HttpServer, services: Services, settings: Settings, isolation: Isolation
 ) -> None:
     """Say where the server is, once it is there."""
     await server.started.wait()
-    said = f"debug-mcp {__version__} serves {server.url} (isolation: {isolation})"
+    said = (
+        f"debug-mcp {__version__} serves {server.url} (isolation: {isolation}); "
+        f"{boundary_here(isolation)}"
+    )
     if not await services.tokens.valid():
         said += f"; there is no token yet: {_MAKE_ONE} makes one"
     else:

@@ -1,6 +1,7 @@
 """``debug-mcp serve`` as an operator runs it: a true process, its start, its end, and its death."""
 
 import contextlib
+import os
 import re
 import signal
 from pathlib import Path
@@ -178,6 +179,8 @@ async def test_the_start_up_line_says_where_and_how_and_no_secret_is_ever_logged
     with operator.serving("--isolation", "none") as server:
         assert re.fullmatch(
             r"debug-mcp \S+ serves http://127\.0\.0\.1:\d+/mcp \(isolation: none\); "
+            rf"no sandbox: whoever holds a token runs programs as (root|user {os.geteuid()}) and "
+            r"can reach all sessions, .+ the only boundary; "
             r"debug-mcp token create NAME makes a token\n",
             server.said,
         )
