@@ -43,6 +43,7 @@ class Token:
     requests_at_once: int | None = None
     made_by: str | None = None
     expires_at: datetime | None = None
+    rotated_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
 

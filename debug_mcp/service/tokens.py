@@ -116,11 +116,12 @@ class TokenService:
         principal.require(Scope.ADMIN)
         token = await self._named(name)
         if expires_in_seconds is None and token.expires_at is not None:
-            expires_in_seconds = (token.expires_at - token.created_at).total_seconds()
+            since = token.rotated_at or token.created_at
+            expires_in_seconds = (token.expires_at - since).total_seconds()
         expires_at = _after(expires_in_seconds)
         check(principal, _grant(token, expires_at))
         secret = new_secret()
-        await self._store.renew(token.id, digest(secret), expires_at)
+        await self._store.renew(token.id, digest(secret), now(), expires_at)
         return _with_secret(await self._get(token.id), secret)
 
     async def bootstrap(self, secret: str) -> None:
@@ -204,7 +205,7 @@ class TokenService:
         near = difflib.get_close_matches(name, names, _CANDIDATES, 0)
         raise NotFound(
             f"no token {name!r}" if known else f"no token {name!r}; there is none that is valid",
-            field="name",
+            field="token",
             candidates=near[:_CANDIDATES],
         )
 

@@ -73,13 +73,16 @@ class Tokens:
         rows = await self._database.read("SELECT * FROM tokens ORDER BY created_at, id")
         return [_token(row) for row in rows]
 
-    async def renew(self, token_id: str, digest: str, expires_at: datetime | None) -> None:
+    async def renew(
+        self, token_id: str, digest: str, at: datetime, expires_at: datetime | None
+    ) -> None:
         """Give a token another secret and expiry; the old secret is gone."""
 
         async def unit(connection: aiosqlite.Connection) -> None:
             await connection.execute(
-                "UPDATE tokens SET digest = ?, expires_at = ?, last_used_at = NULL WHERE id = ?",
-                (digest, _micros_or_null(expires_at), token_id),
+                "UPDATE tokens SET digest = ?, rotated_at = ?, expires_at = ?, "
+                "last_used_at = NULL WHERE id = ?",
+                (digest, to_micros(at), _micros_or_null(expires_at), token_id),
             )
 
         await self._database.write(unit, durable=True)
@@ -129,6 +132,7 @@ def _token(row: Row) -> Token:
         made_by=row["made_by"],
         created_at=moment(row["created_at"]),
         expires_at=to_moment(row["expires_at"]),
+        rotated_at=to_moment(row["rotated_at"]),
         last_used_at=to_moment(row["last_used_at"]),
         revoked_at=to_moment(row["revoked_at"]),
     )

@@ -103,6 +103,17 @@ async def test_rotating_ends_the_old_secret_and_keeps_everything_else(
     assert timedelta(0) <= new.expires_at - old.expires_at < timedelta(minutes=5)
 
 
+async def test_rotating_again_and_again_lets_a_token_live_no_longer(tokens: TokenService) -> None:
+    await make(tokens, expires_in_seconds=30 * 24 * 3600)
+    rotated = await tokens.rotate(LOCAL, "ada", 60)
+    for _ in range(3):
+        before = rotated.expires_at
+        rotated = await tokens.rotate(LOCAL, "ada")
+        assert rotated.expires_at is not None
+        assert before is not None
+        assert rotated.expires_at - before < timedelta(seconds=30)
+
+
 async def test_the_use_of_a_token_is_noted_once_a_minute(tokens: TokenService) -> None:
     made = await make(tokens)
     await tokens.verify(made.secret)

@@ -153,10 +153,12 @@ CREATE TABLE tokens (
     made_by TEXT REFERENCES tokens (id),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
+    -- When its present secret was made, where that is not its first one.
+    rotated_at INTEGER,
     last_used_at INTEGER,
     revoked_at INTEGER
 ) STRICT;
-INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,NULL,NULL,NULL,1767355200000000,NULL,1767355201000000,NULL);
+INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,NULL,NULL,NULL,1767355200000000,NULL,NULL,1767355201000000,NULL);
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_principal ON sessions (principal, state);

@@ -158,6 +158,8 @@ CREATE TABLE tokens (
     made_by TEXT REFERENCES tokens (id),
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
+    -- When its present secret was made, where that is not its first one.
+    rotated_at INTEGER,
     last_used_at INTEGER,
     revoked_at INTEGER
 ) STRICT;
