@@ -6,6 +6,8 @@ import fcntl
 import os
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+KEYCTL_JOIN_SESSION_KEYRING = 1
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 
 
 def children_of(pid: int) -> list[int] | None:
@@ -118,6 +120,20 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def leave_keyring() -> None:
+    """Take an empty session keyring (``keyrings(7)``): no namespace keeps the inherited one out.
+
+    A kernel without keyrings, or that refuses them, has none to leave.
+    """
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _call("syscall", number, KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
 def _prctl(option: int, value: int) -> None:
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
-    _ctypes.call_function(prctl, (option, value, 0, 0, 0))
+    _call("prctl", option, value, 0, 0, 0)
+
+
+def _call(name: str, *arguments: int | None) -> None:
+    function = _ctypes.dlsym(_ctypes.dlopen(None, 0), name)  # type: ignore[arg-type]
+    _ctypes.call_function(function, arguments)
