@@ -6,7 +6,7 @@ import sys
 import anyio
 
 from debug_mcp.cli.loading import loading
-from debug_mcp.cli.platforms import elsewhere
+from debug_mcp.cli.platforms import elsewhere, without_person
 from debug_mcp.config import Settings, forget_git_variables, load
 from debug_mcp.errors import InvalidInput, Unavailable
 
@@ -135,7 +135,11 @@ def demo(options: argparse.Namespace) -> int:
 
 def _person(name: str, options: argparse.Namespace) -> int:
     settings = None
-    if not _is_elsewhere(options):
+    if _is_elsewhere(options):
+        sentence = without_person(sys.platform)
+        if sentence is not None:
+            raise Unavailable(sentence)
+    else:
         _refuse_elsewhere()
         settings = _settings(options)
     from debug_mcp.cli.person import run_person  # noqa: PLC0415

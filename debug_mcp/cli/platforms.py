@@ -8,6 +8,7 @@ _OTHER = (
     "debug-mcp runs on Linux; on this system use a Linux machine or container, and reach it with "
     '"command": "ssh", "args": ["-T", "HOST", "debug-mcp", "stdio"] or over HTTP'
 )
+_NO_PERSON = "on Windows use debug-mcp call --url, or this command in WSL 2"
 
 
 def elsewhere(platform: str) -> str | None:
@@ -19,3 +20,8 @@ def elsewhere(platform: str) -> str | None:
     if platform.startswith("linux"):
         return None
     return _WINDOWS if platform == "win32" else _OTHER
+
+
+def without_person(platform: str) -> str | None:
+    """Return what to do where ``run`` and its like reach no server either; None where they do."""
+    return _NO_PERSON if platform == "win32" else None

@@ -4,6 +4,7 @@ A connection that breaks is made again, from the byte at hand on: nothing is sho
 """
 
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -12,9 +13,10 @@ from urllib.parse import quote, unquote
 import anyio
 import httpx2
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from debug_mcp.cli.place import Facts, File, Kind, Show
+from debug_mcp.cli.showing import plain
 from debug_mcp.errors import DebugMcpError, ToolFailed, Unavailable
 from debug_mcp.interfaces.downloads import CONTENT, OUTPUT
 from debug_mcp.interfaces.errors import TABLE
@@ -97,7 +99,7 @@ class There:
                 if response.status_code not in _RESTARTING:
                     _check(response.status_code, url, bytes(response.body or b""), refused)
                 await patience.wait(refused, url)
-            except (WebSocketException, InvalidHandshake, OSError, TimeoutError) as error:
+            except (WebSocketException, OSError, TimeoutError) as error:
                 await patience.wait(error, url)
 
     async def file(self, kind: Kind, name: str) -> File:
@@ -141,13 +143,7 @@ class There:
                 await patience.wait(error, url)
 
     def _url(self, kind: Kind, name: str) -> str:
-        path = _PATHS[kind]
-        return (
-            self._root
-            + path[: path.index("{")]
-            + quote(name, safe="")
-            + path[path.index("}") + 1 :]
-        )
+        return self._root + re.sub(r"{\w+}", quote(name, safe=""), _PATHS[kind])
 
 
 class _Patience:
@@ -211,7 +207,7 @@ def _check(status: int, url: str, body: bytes, cause: Exception | None = None) -
     except (ValueError, KeyError, TypeError):
         _foreign(status, url, body, cause)
     raise kind(
-        str(problem.get("detail", "")),
+        plain(str(problem.get("detail", ""))),
         field=problem.get("field"),
         candidates=problem.get("candidates", ()),
         next_call=problem.get("next"),
@@ -219,7 +215,7 @@ def _check(status: int, url: str, body: bytes, cause: Exception | None = None) -
 
 
 def _foreign(status: int, url: str, body: bytes, cause: Exception | None) -> NoReturn:
-    said = " ".join(body.decode(errors="replace").split())[:_SHOWN]
+    said = plain(" ".join(body.decode(errors="replace").split())[:_SHOWN])
     raise Unavailable(f"{url} answers {status}, and not as debug-mcp does: {said}") from cause
 
 

@@ -1,12 +1,14 @@
 """``sessions``, ``run``, ``logs`` and ``get``: true processes, of a server elsewhere and here."""
 
 import contextlib
+import http.server
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -305,6 +307,38 @@ def test_what_kept_a_command_from_running_is_no_exit_code_of_it(
     assert "unauthenticated" in refused("logs", "-f", "c_none")
     missing = person.does("get", "a_none", "-o", "-")
     assert (missing.returncode, missing.stdout) == (1, "")
+
+
+def test_a_stranger_that_answers_steers_no_terminal(person: Person) -> None:
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = b"<html>\x1b[2J\x1b]0;mine\x07"
+            self.send_response(404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        person.url = f"http://127.0.0.1:{server.server_port}"
+        said = [
+            person.does("sessions"),
+            person.does("logs", "-f", "c_x"),
+            person.does("run", person.session, "true"),
+        ]
+        server.shutdown()
+        serving.join()
+    for done in said:
+        assert "answers 404, and not as debug-mcp does: <html>?[2J?]0;mine?" in done.stderr
+        assert "\x1b" not in done.stderr + done.stdout
 
 
 async def test_without_a_url_it_is_done_on_the_data_directory(

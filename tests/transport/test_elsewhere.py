@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import TextContent
 
-from debug_mcp.cli.platforms import elsewhere
+from debug_mcp.cli.platforms import elsewhere, without_person
 
 pytestmark = pytest.mark.anyio
 
@@ -81,4 +81,6 @@ def test_on_windows_a_server_elsewhere_can_be_asked() -> None:
 def test_only_linux_can_run_things() -> None:
     assert elsewhere("linux") is None
     assert "WSL 2" in (elsewhere("win32") or "")
+    assert without_person("linux") is without_person("darwin") is None
+    assert "debug-mcp call --url" in (without_person("win32") or "")
     assert "ssh" in (elsewhere("darwin") or "")
