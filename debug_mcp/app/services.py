@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from debug_mcp.app.ledger import make_folders, retention_of, said_of
 from debug_mcp.artifacts.collect import Files
 from debug_mcp.config import Layout, Settings
+from debug_mcp.runner.shim.processes import leave_keyring
 from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
@@ -80,6 +81,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     layout = Layout(settings.data_dir.expanduser().absolute())
     make_folders(layout)
+    leave_keyring()
     async with contextlib.AsyncExitStack() as stack:
         with said_of(layout):
             instance = stack.enter_context(Instance(layout.instances).alive())

@@ -123,7 +123,8 @@ def become_subreaper() -> None:
 def leave_keyring() -> None:
     """Take an empty session keyring (``keyrings(7)``): no namespace keeps the inherited one out.
 
-    A kernel without keyrings, or that refuses them, has none to leave.
+    For the calling thread, and whatever it starts from now on. A kernel without keyrings, or that
+    refuses them, has none to leave.
     """
     number = _SYS_KEYCTL.get(os.uname().machine)
     if number is not None:

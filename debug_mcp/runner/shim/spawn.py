@@ -7,7 +7,7 @@ import os
 from debug_mcp.runner.shim.child import Child
 from debug_mcp.runner.shim.limits import limit_process
 from debug_mcp.runner.shim.output import Output
-from debug_mcp.runner.shim.processes import die_with, high, leave_keyring
+from debug_mcp.runner.shim.processes import die_with, high
 from debug_mcp.runner.shim.spec import OPTIONS_FD, STATUS_FD, Spec
 from debug_mcp.runner.shim.stdin import Stdin
 
@@ -70,8 +70,6 @@ def _become(spec: Spec, taken: dict[int, int], parent: int, terminal: bool) -> N
     # From here on: a sandbox asks for the same only later, and until then nothing would end it.
     die_with(parent)
     os.setsid()
-    if spec.fields[b"sandbox"] == b"bwrap":
-        leave_keyring()
     for fd, source in taken.items():
         os.dup2(source, fd)
     if terminal:  # inside a sandbox another session takes it
