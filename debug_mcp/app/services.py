@@ -25,10 +25,13 @@ from debug_mcp.service.connections import Connections
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.ending import Ending
+from debug_mcp.service.evidence import EvidenceService
+from debug_mcp.service.evidence_steps import Steps
 from debug_mcp.service.expiry import Expiry
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.fetches import Fetches
 from debug_mcp.service.files import FileService
+from debug_mcp.service.flakiness import FlakinessService
 from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
@@ -96,8 +99,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         scheduler = _scheduler(ground)
         services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
-        await services.comparisons.take_over()
-        scheduler.at_each_look(services.comparisons.take_over)
+        await services.evidence.take_over()
+        scheduler.at_each_look(services.evidence.take_over)
         tasks.start_soon(services.audit.serve)
         tasks.start_soon(scheduler.serve)
         tasks.start_soon(expiry.serve)
@@ -186,6 +189,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
     commands = CommandService(
         on.commands, on.artifacts, on.repositories, sessions, scheduler, on.confinement, on.settings
     )
+    evidence, steps = _evidence(on, sessions, commands, closing, scheduler)
     services = Services(
         repositories=repositories,
         removal=Removal(
@@ -203,7 +207,9 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         artifacts=artifacts,
         debugging=_debugging(on, sessions, scheduler),
         postmortems=_postmortems(on, commands, scheduler),
-        comparisons=_comparisons(on, repositories, sessions, commands, closing, scheduler),
+        evidence=evidence,
+        comparisons=ComparisonService(evidence, steps, repositories, sessions),
+        flakiness=FlakinessService(evidence, steps, sessions, commands, differences),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
         observers=on.observers,
@@ -253,25 +259,15 @@ def _postmortems(on: _Ground, commands: CommandService, scheduler: Scheduler) ->
     return PostmortemService(commands, scheduler, looks, on.sessions)
 
 
-def _comparisons(
+def _evidence(
     on: _Ground,
-    repositories: RepositoryService,
     sessions: SessionService,
     commands: CommandService,
     closing: Closing,
     scheduler: Scheduler,
-) -> ComparisonService:
-    return ComparisonService(
-        on.evidence,
-        on.repositories,
-        repositories,
-        sessions,
-        commands,
-        closing,
-        scheduler,
-        on.instance,
-        on.tasks,
-    )
+) -> tuple[EvidenceService, Steps]:
+    steps = Steps(on.repositories, sessions, commands, closing, scheduler)
+    return EvidenceService(on.evidence, steps, on.instance, on.tasks), steps
 
 
 def _statuses(on: _Ground, sessions: SessionService, exports: ExportService) -> StatusService:

@@ -1,7 +1,8 @@
 """Operations that show what a change does."""
 
 from debug_mcp.auth.principal import Scope
-from debug_mcp.models.evidence import CompareRun, CompareView
+from debug_mcp.models.comparisons import CompareRun, CompareView
+from debug_mcp.models.flakiness import FlakyRun, FlakyView
 from debug_mcp.operations.registry import Call, Route, operation
 
 
@@ -28,3 +29,23 @@ async def compare_run(call: Call, args: CompareRun) -> CompareView:
     A session's own work is head: session_id. What flips is run again before it is reported.
     """
     return await call.services.comparisons.run(call.principal, args)
+
+
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(
+        Route("POST", "/flaky-runs", creates="/flaky-runs/{flaky_id}", without=("flaky_id",)),
+        Route(
+            "GET",
+            "/flaky-runs/{flaky_id}",
+            defaults={"wait_seconds": 0},
+            without=tuple(FlakyRun.model_fields.keys() - {"flaky_id", "wait_seconds"}),
+        ),
+    ),
+    title="Repeat tests to find the flaky ones",
+    destructive=True,
+    open_world=True,
+)
+async def flaky_run(call: Call, args: FlakyRun) -> FlakyView:
+    """Repeat a command on a session's work, each time in a copy: pass rate per test."""
+    return await call.services.flakiness.run(call.principal, args)

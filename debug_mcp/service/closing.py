@@ -25,6 +25,7 @@ from debug_mcp.worktrees import export
 from debug_mcp.worktrees.git import Run
 
 BY_CALLER = "by caller"
+NOT_NEEDED = "not needed any more"
 END_SECONDS = 30
 _RENEWED = "its git directory was damaged: the branch has its files as one commit"
 _UNFILTERED = "its own git filters failed: the branch has its files as they are"
@@ -73,7 +74,23 @@ class Closing:
                 closed_why=session.closed_why,
                 exported=await self._exports.last(session),
             )
-        # Shielded: what is stored for a cancelled call must reach the clean-up below.
+        await self._begin(session)
+        return await self.end(session, BY_CALLER)
+
+    async def discard(self, principal: Principal, session_id: str) -> None:
+        """Close a session in which nobody worked: what its commands left in its tree is not saved.
+
+        Raises:
+            NotFound: There is no such session of the principal's.
+            Conflict: A command does not end, or another call is closing it.
+        """
+        session = await self._sessions.owned(principal, session_id)
+        if session.state is SessionState.READY:
+            await self._begin(session)
+            await self.end(session, NOT_NEEDED, save=False)
+
+    async def _begin(self, session: WorkSession) -> None:
+        # Shielded: what is stored for a cancelled call must reach the clean-up in `end`.
         with anyio.CancelScope(shield=True):
             begun = await self._store.advance(
                 session.id, SessionState.CLOSING, instance=self._instance
@@ -81,9 +98,8 @@ class Closing:
         if not begun:
             state = (await self._store.get(session.id)).state
             raise Conflict(f"session {session.id} is {state} already", field="session_id")
-        return await self.end(session, BY_CALLER)
 
-    async def end(self, session: WorkSession, why: str) -> ClosedView:
+    async def end(self, session: WorkSession, why: str, *, save: bool = True) -> ClosedView:
         """Save the work of a session and close it; this server has moved it to ``closing``.
 
         Raises:
@@ -93,7 +109,8 @@ class Closing:
         try:
             await self._end_commands(session)
             await self._files.settle(session)
-            exported = await self._save(session) or await self._exports.last(session)
+            saved = await self._save(session) if save else None
+            exported = saved or await self._exports.last(session)
         except BaseException:  # a cancelled call does not leave it half-closed for ever
             with anyio.CancelScope(shield=True):
                 await self._store.advance(session.id, SessionState.READY)

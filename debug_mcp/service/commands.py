@@ -12,6 +12,7 @@ from debug_mcp.models.commands import (
     Command,
     CommandCancel,
     CommandInput,
+    CommandKind,
     CommandList,
     CommandListView,
     CommandRun,
@@ -48,6 +49,8 @@ from debug_mcp.store.repositories import Repositories
 
 # The kernel's limit for one argument is 128 KiB with the NUL at its end.
 ARGUMENT_BYTES = (128 << 10) - 1
+# Of a session's failed commands, for one that is no set-up and no debugger.
+_LOOKED_THROUGH = 50
 
 
 class CommandService:
@@ -214,6 +217,12 @@ class CommandService:
         """Return the newest command of a session of the principal's, if there is one."""
         wanted = Wanted(session_id)
         return next(iter(await self._store.page(principal.owner, wanted, None, 1)), None)
+
+    async def newest_failed(self, principal: Principal, session_id: str) -> Command | None:
+        """Return the newest command of a session that a caller ran and that failed, if any."""
+        wanted = Wanted(session_id, outcome=Outcome.FAILED)
+        found = await self._store.page(principal.owner, wanted, None, _LOOKED_THROUGH)
+        return next((each for each in found if each.kind is CommandKind.RUN), None)
 
     async def list(self, principal: Principal, args: CommandList) -> CommandListView:
         """Return the principal's commands, newest first.

@@ -3,28 +3,26 @@
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
-from debug_mcp.models.commands import Command, Outcome
-from debug_mcp.models.evidence import (
+from debug_mcp.models.commands import Outcome
+from debug_mcp.models.comparisons import (
     CompareView,
     ErrorChanged,
-    EvidenceRow,
-    EvidenceState,
     SideView,
     StillFailing,
     Verdict,
 )
+from debug_mcp.models.evidence import EvidenceRow, EvidenceState
 from debug_mcp.models.sessions import WorkSession
 from debug_mcp.runner.output import excerpt
 from debug_mcp.runner.plain import plain
+from debug_mcp.service.evidence_steps import Ran
 from debug_mcp.service.result_views import failure_groups
 from debug_mcp.testreports.comparison import Comparison
-from debug_mcp.testreports.model import Report, Status
+from debug_mcp.testreports.model import Status
 
 SHOWN = 50
 CHANGED = 20
@@ -37,15 +35,6 @@ _NOISE = re.compile(
     r"|/tmp/\S+|\bpid \d+|\bs_[2-9a-z]{4,}\b"
 )
 _Shown = TypeVar("_Shown")
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A run of one side: its command, what its tests said, and where it was."""
-
-    command: Command
-    report: Report | None
-    directory: Path
 
 
 def going_on(row: EvidenceRow, base: Ran | None, head: Ran | None) -> CompareView:

@@ -1,49 +1,28 @@
-"""Base against head: both run the same tests, and what differs is shown.
+"""Base against head: both run the same tests, and what differs is shown."""
 
-The work is a row that any server can take over. Each step (a session, a command) has an idempotency
-key made of the row's id, so a server that takes over begins anew and finds what was done.
-"""
-
-import contextlib
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import anyio
-from anyio.abc import TaskGroup
-
-from debug_mcp.auth.principal import LOCAL, Principal, Scope
-from debug_mcp.errors import Conflict, DebugMcpError, InvalidInput, NotFound
-from debug_mcp.models.base import now
-from debug_mcp.models.commands import Command, CommandRun, CommandState
-from debug_mcp.models.evidence import CompareRun, CompareView, EvidenceRow, EvidenceState
-from debug_mcp.models.sessions import SessionClose, SessionCreate, WorkSession
-from debug_mcp.service.closing import Closing
-from debug_mcp.service.commands import CommandService
-from debug_mcp.service.comparison_views import Ran, compared, going_on
-from debug_mcp.service.instance import Instance
+from debug_mcp.auth.principal import Principal
+from debug_mcp.errors import InvalidInput
+from debug_mcp.models.commands import CommandRun
+from debug_mcp.models.comparisons import CompareRun, CompareView
+from debug_mcp.models.evidence import EvidenceKind, EvidenceRow
+from debug_mcp.models.sessions import WorkSession
+from debug_mcp.service.comparison_views import compared, going_on
+from debug_mcp.service.evidence import Done, EvidenceService, require
+from debug_mcp.service.evidence_steps import Ran, Steps, side_by_side
 from debug_mcp.service.keys import keyed
-from debug_mcp.service.reports import read_report
 from debug_mcp.service.repositories import RepositoryService
-from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
-from debug_mcp.store.evidence import Evidence
-from debug_mcp.store.repositories import Repositories
 from debug_mcp.testreports.comparison import Comparison, compare
 
-# A session that was opened for one side is there for so long, to look into what failed.
-SESSION_SECONDS = 3600
 # Of tests that flipped, so many are run once more by themselves; of more, the whole.
 AGAIN = 200
 ONLY = "DEBUG_MCP_ONLY"
 _SESSION = re.compile(r"s_[2-9a-z]+")
-_WAIT_SECONDS = 3600
-_NEEDED = frozenset(
-    {Scope.REPOSITORY_READ, Scope.SESSION_READ, Scope.SESSION_WRITE, Scope.COMMAND_RUN}
-)
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +39,16 @@ class ComparisonService:
 
     def __init__(
         self,
-        rows: Evidence,
-        repository_rows: Repositories,
+        evidence: EvidenceService,
+        steps: Steps,
         repositories: RepositoryService,
         sessions: SessionService,
-        commands: CommandService,
-        closing: Closing,
-        scheduler: Scheduler,
-        instance: Instance,
-        tasks: TaskGroup,
     ) -> None:
-        self._rows = rows
-        self._repository_rows = repository_rows
+        self._evidence = evidence
+        self._steps = steps
         self._repositories = repositories
         self._sessions = sessions
-        self._commands = commands
-        self._closing = closing
-        self._scheduler = scheduler
-        self._instance = instance
-        self._tasks = tasks
-        self._finished: dict[str, anyio.Event] = {}
+        evidence.does(EvidenceKind.COMPARE, self._compare)
 
     async def run(self, principal: Principal, args: CompareRun) -> CompareView:
         """Compare, and wait for the result as long as was asked.
@@ -89,38 +58,29 @@ class ComparisonService:
             Conflict: The patch does not apply, or the idempotency key means another comparison.
             InvalidInput: It is not said what to compare, or how.
         """
-        for scope in sorted(_NEEDED):
-            principal.require(scope)
-        if args.compare_id is not None:
-            return await self._waited(
-                principal, await self._owned(principal, args.compare_id), args.wait_seconds
-            )
-        # Shielded: what is accepted is begun, also for a caller that gives up now.
-        with anyio.CancelScope(shield=True):
-            row, new = await self._accept(principal, args)
-            if new:
-                try:
-                    await self._sides(principal, row)  # what is wrong with it is said at once
-                except DebugMcpError as error:
-                    await self._rows.finish(row.id, {"failed": error.message})
-                    raise
-                self._begin(principal, row)
-        return await self._waited(principal, row, args.wait_seconds)
+        require(principal)
+        if args.compare_id is None:
+            row = await self._accept(principal, args)
+        else:
+            row = await self._evidence.owned(principal, EvidenceKind.COMPARE, args.compare_id)
+        row = await self._evidence.waited(row, args.wait_seconds)
+        if row.result is not None:
+            return CompareView.model_validate(row.result)
+        base, head = [
+            await self._steps.newest(principal, side.session.id)
+            for side in await self._sides(principal, row)
+        ]
+        return going_on(row, base, head)
 
-    async def take_over(self) -> None:
-        """Go on with what servers that are gone had begun."""
-        for row in await self._rows.running():
-            if not self._instance.lives(row.instance) and await self._rows.adopt(
-                row.id, row.instance, self._instance.id
-            ):
-                mine = row.principal == LOCAL.name
-                self._begin(LOCAL if mine else Principal(row.principal, _NEEDED), row)
-
-    async def _accept(self, principal: Principal, args: CompareRun) -> tuple[EvidenceRow, bool]:
+    async def _accept(self, principal: Principal, args: CompareRun) -> EvidenceRow:
         if args.command is None:
             raise InvalidInput("command is missing: what runs the tests?", field="command")
         if (args.head is None) == (args.patch is None):
             raise InvalidInput("give one of head and patch", field="head")
+        request = keyed(principal, "compare_run", args, args.idempotency_key)
+        known = await self._evidence.known(request)
+        if known is not None:  # before anything that may have changed since
+            return known
         of_session = next(
             (each for each in (args.head, args.base) if each and _SESSION.fullmatch(each)), None
         )
@@ -128,90 +88,28 @@ class ComparisonService:
             repository_id = (await self._sessions.ready(principal, of_session)).repository_id
         else:
             repository_id = (await self._repositories.find(principal, args.repository)).id
-        row = EvidenceRow(
-            id="",
-            principal=principal.name,
-            repository_id=repository_id,
-            state=EvidenceState.RUNNING,
-            instance=self._instance.id,
-            asked=args,
-            created_at=now(),
-        )
-        return await self._rows.accept(
-            row, keyed(principal, "compare_run", args, args.idempotency_key)
+        return await self._evidence.accept(
+            principal,
+            EvidenceKind.COMPARE,
+            repository_id,
+            args,
+            request,
+            lambda row: self._sides(principal, row),
         )
 
-    async def _owned(self, principal: Principal, compare_id: str) -> EvidenceRow:
-        row = await self._rows.owned(compare_id, principal.owner)
-        if row is None:
-            raise NotFound(
-                f"no comparison {compare_id!r} of yours",
-                field="compare_id",
-                candidates=await self._rows.recent_ids(principal.owner),
-            )
-        return row
-
-    async def _waited(self, principal: Principal, row: EvidenceRow, seconds: float) -> CompareView:
-        event = self._finished.get(row.id)
-        with anyio.move_on_after(seconds):
-            while row.state is EvidenceState.RUNNING:
-                if event is not None:
-                    await event.wait()
-                else:  # another server is at work on it
-                    await anyio.sleep(0.5)
-                row = await self._rows.get(row.id)
-        row = await self._rows.get(row.id)
-        if row.result is None:
-            base, head = await self._sides(principal, row)
-            return going_on(row, *[await self._last(principal, row, side) for side in (base, head)])
-        if "failed" in row.result:
-            why = f"{row.id} was not compared: {row.result['failed']}"
-            raise Conflict(f"{why}; ask anew, without its key", field="compare_id")
-        return CompareView.model_validate(row.result)
-
-    def _begin(self, principal: Principal, row: EvidenceRow) -> None:
-        self._finished[row.id] = anyio.Event()
-        self._tasks.start_soon(self._work, principal, row)
-
-    async def _work(self, principal: Principal, row: EvidenceRow) -> None:
-        """Bring a comparison to its end."""
-        left: list[_Side] = []
-        try:
-            view, left = await self._compare(principal, row)
-            result = view.model_dump(mode="json")
-        except DebugMcpError as error:
-            result = {"failed": error.message}
-        except Exception as error:  # noqa: BLE001  # one comparison's fault must not end the server
-            _log.warning("comparison %s failed", row.id, exc_info=True)
-            result = {"failed": f"the server failed: {type(error).__name__}: {error}"}
-        await self._rows.finish(row.id, result)
-        self._finished.pop(row.id).set()
-        for side in left:
-            with contextlib.suppress(DebugMcpError):  # its time is over soon
-                await self._closing.close(principal, SessionClose(session_id=side.session.id))
-
-    async def _compare(
-        self, principal: Principal, row: EvidenceRow
-    ) -> tuple[CompareView, list[_Side]]:
-        """Return what came of it, and the sides whose sessions nobody needs any more."""
+    async def _compare(self, principal: Principal, row: EvidenceRow) -> Done:
+        """Run both sides; what newly fails on head can be looked into in its session."""
+        asked = CompareRun.model_validate(row.asked)
         sides = await self._sides(principal, row)
         ran: dict[str, list[Ran]] = {side.name: [] for side in sides}
-        wrong: list[DebugMcpError] = []
 
         async def run_all(side: _Side) -> None:
-            try:
-                for number in range(row.asked.repeats):
-                    ran[side.name].append(await self._run(principal, row, side, str(number)))
-            except DebugMcpError as error:
-                wrong.append(error)
+            for number in range(asked.repeats):
+                ran[side.name].append(await self._run(principal, row, side, str(number)))
 
-        async with anyio.create_task_group() as tasks:
-            for side in sides:
-                tasks.start_soon(run_all, side)
-        if wrong:
-            raise wrong[0]
+        await side_by_side([partial(run_all, side) for side in sides], len(sides))
         found = _compared(ran)
-        if found.flips and row.asked.repeats == 1:
+        if found.flips and asked.repeats == 1:
             # A test that flips by chance is no evidence: it must do so twice.
             only = "\n".join(found.flips) if len(found.flips) <= AGAIN else None
             for side in sides:
@@ -219,13 +117,13 @@ class ComparisonService:
                 ran[side.name].append(again)
             found = _compared(ran)
         view = compared(row, [(side.session, ran[side.name][0]) for side in sides], found)
-        # What newly fails on head can be looked into for as long as its session is there.
         kept = "head" if found.newly_failing else None
-        return view, [side for side in sides if side.opened and side.name != kept]
+        over = [side.session.id for side in sides if side.opened and side.name != kept]
+        return Done(view, over)
 
     async def _sides(self, principal: Principal, row: EvidenceRow) -> tuple[_Side, _Side]:
         """Return both sides; their sessions are opened once, however often this is called."""
-        asked = row.asked
+        asked = CompareRun.model_validate(row.asked)
         head = None
         base_ref = asked.base
         if asked.head is not None and _SESSION.fullmatch(asked.head):
@@ -241,16 +139,7 @@ class ComparisonService:
     ) -> _Side:
         if _SESSION.fullmatch(ref):
             return _Side(name, await self._sessions.owned(principal, ref), opened=False)
-        repository = await self._repository_rows.get(row.repository_id)
-        args = SessionCreate(
-            repository=repository.name,
-            ref=ref,
-            patch=patch,
-            ttl_seconds=SESSION_SECONDS,
-            idempotency_key=f"{row.id}/{name}",
-        )
-        view = await self._sessions.create(principal, args)
-        return _Side(name, await self._sessions.owned(principal, view.session_id), opened=True)
+        return _Side(name, await self._steps.open(principal, row, name, ref, patch), opened=True)
 
     async def _run(
         self,
@@ -261,29 +150,14 @@ class ComparisonService:
         only: str | None = None,
     ) -> Ran:
         """Run the tests once on one side, to their end; ``only`` these, one id in a line."""
+        asked = CompareRun.model_validate(row.asked)
         args = CommandRun(
             session_id=side.session.id,
-            command=row.asked.command or "",
+            command=asked.command or "",
             env={} if only is None else {ONLY: only},
-            timeout_seconds=row.asked.timeout_seconds,
-            wait_seconds=0,
-            idempotency_key=f"{row.id}/{side.name}/{number}",
+            timeout_seconds=asked.timeout_seconds,
         )
-        view = await self._commands.run(principal, args)
-        command = await self._commands.owned(principal, view.command_id)
-        while command.state is not CommandState.FINISHED:
-            command = await self._scheduler.wait(command, _WAIT_SECONDS)
-        return await self._ran(command)
-
-    async def _last(self, principal: Principal, row: EvidenceRow, side: _Side) -> Ran | None:
-        """Return how the newest run of a side is going; None before there is one."""
-        command = await self._commands.newest(principal, side.session.id)
-        return None if command is None else await self._ran(command)
-
-    async def _ran(self, command: Command) -> Ran:
-        directory = self._scheduler.directory(command)
-        report = await anyio.to_thread.run_sync(read_report, directory)
-        return Ran(command, report, directory)
+        return await self._steps.run(principal, row, f"{side.name}/{number}", args)
 
 
 def _compared(ran: Mapping[str, Sequence[Ran]]) -> Comparison:

@@ -10,7 +10,9 @@ from debug_mcp.service.commands import CommandService
 from debug_mcp.service.comparisons import ComparisonService
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
+from debug_mcp.service.evidence import EvidenceService
 from debug_mcp.service.files import FileService
+from debug_mcp.service.flakiness import FlakinessService
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.load import LoadService
 from debug_mcp.service.observers import Observers
@@ -45,7 +47,9 @@ class Services:
     artifacts: ArtifactService
     debugging: DebugService
     postmortems: PostmortemService
+    evidence: EvidenceService
     comparisons: ComparisonService
+    flakiness: FlakinessService
     server: ServerService
     readiness: Readiness
     observers: Observers

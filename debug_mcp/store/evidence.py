@@ -8,14 +8,16 @@ import aiosqlite
 
 from debug_mcp.lifecycle import EVIDENCE, sources
 from debug_mcp.models.base import Owner, now
-from debug_mcp.models.evidence import CompareRun, EvidenceRow, EvidenceState
+from debug_mcp.models.evidence import EvidenceKind, EvidenceRow, EvidenceState
 from debug_mcp.store.database import Database, Row
-from debug_mcp.store.idempotency import Request, recall, remember
+from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
 from debug_mcp.store.rows import OWN_SESSIONS, adopt, advance, fresh_id, insert, moment, to_micros
 
-_OWNED = f"SELECT * FROM evidence WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
+_OWNED = f"""
+SELECT * FROM evidence WHERE id = :id AND kind = :kind AND {OWN_SESSIONS}
+"""  # noqa: S608
 _RECENT = f"""
-SELECT id FROM evidence WHERE {OWN_SESSIONS} ORDER BY created_at DESC LIMIT 20
+SELECT id FROM evidence WHERE kind = :kind AND {OWN_SESSIONS} ORDER BY created_at DESC LIMIT 20
 """  # noqa: S608
 
 
@@ -45,11 +47,12 @@ class Evidence:
                 "evidence",
                 {
                     "id": stored.id,
+                    "kind": stored.kind,
                     "principal": stored.principal,
                     "repository_id": stored.repository_id,
                     "state": stored.state,
                     "instance": stored.instance,
-                    "asked": stored.asked.model_dump_json(exclude_defaults=True),
+                    "asked": json.dumps(stored.asked),
                     "created_at": to_micros(stored.created_at),
                 },
             )
@@ -57,6 +60,25 @@ class Evidence:
             return stored, True
 
         return await self._database.write(unit, durable=True)
+
+    async def asked_for(self, request: Request | None) -> EvidenceRow | None:
+        """Return what this very request asked for before, or None."""
+        if request is None:
+            return None
+        row = await self._database.read_one(KNOWN, request.identity)
+        return None if row is None or row[0] != request.digest else await self.get(row[1])
+
+    async def note(self, evidence_id: str, progress: dict[str, Any]) -> None:
+        """Store how far it is."""
+        await self._database.write(
+            lambda connection: advance(
+                connection,
+                "evidence",
+                evidence_id,
+                (EvidenceState.RUNNING,),
+                {"progress": json.dumps(progress)},
+            )
+        )
 
     async def finish(self, evidence_id: str, result: dict[str, Any]) -> bool:
         """Store what came of it; return False when that was stored before."""
@@ -84,9 +106,10 @@ class Evidence:
             )
         )
 
-    async def owned(self, evidence_id: str, owner: Owner) -> EvidenceRow | None:
-        """Return the owner's evidence of this id, or None."""
-        row = await self._database.read_one(_OWNED, {"id": evidence_id, **owner.parameters})
+    async def owned(self, evidence_id: str, kind: EvidenceKind, owner: Owner) -> EvidenceRow | None:
+        """Return the owner's evidence of this id and kind, or None."""
+        wanted = {"id": evidence_id, "kind": kind, **owner.parameters}
+        row = await self._database.read_one(_OWNED, wanted)
         return None if row is None else _evidence(row)
 
     async def get(self, evidence_id: str) -> EvidenceRow:
@@ -99,19 +122,22 @@ class Evidence:
         rows = await self._database.read("SELECT * FROM evidence WHERE state = 'running'")
         return [_evidence(row) for row in rows]
 
-    async def recent_ids(self, owner: Owner) -> list[str]:
-        """Return the ids of the owner's newest evidence, at most 20."""
-        return [row["id"] for row in await self._database.read(_RECENT, owner.parameters)]
+    async def recent_ids(self, kind: EvidenceKind, owner: Owner) -> list[str]:
+        """Return the ids of the owner's newest evidence of a kind, at most 20."""
+        wanted = {"kind": kind, **owner.parameters}
+        return [row["id"] for row in await self._database.read(_RECENT, wanted)]
 
 
 def _evidence(row: Row) -> EvidenceRow:
     return EvidenceRow(
         id=row["id"],
+        kind=EvidenceKind(row["kind"]),
         principal=row["principal"],
         repository_id=row["repository_id"],
         state=EvidenceState(row["state"]),
         instance=row["instance"],
-        asked=CompareRun.model_validate_json(row["asked"]),
+        asked=json.loads(row["asked"]),
         created_at=moment(row["created_at"]),
+        progress=json.loads(row["progress"]),
         result=None if row["result"] is None else json.loads(row["result"]),
     )

@@ -79,11 +79,13 @@ CREATE TABLE debug_runs (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE evidence (
     id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('compare', 'flaky', 'bisect')),
     principal TEXT NOT NULL,
     repository_id TEXT NOT NULL REFERENCES repositories (id),
     state TEXT NOT NULL CHECK (state IN ('running', 'finished')),
     instance TEXT NOT NULL,
     asked TEXT NOT NULL CHECK (json_valid(asked)),
+    progress TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(progress)),
     result TEXT CHECK (result IS NULL OR json_valid(result)),
     created_at INTEGER NOT NULL,
     ended_at INTEGER,

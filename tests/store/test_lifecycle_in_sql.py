@@ -32,8 +32,8 @@ ROWS: dict[str, dict[str, object]] = {
         "media_type": "text/plain", "size": 0, "sha256": "a" * 64, "created_at": 1,
     },
     "evidence": {
-        "id": "x_1", "principal": "local", "repository_id": "r_1", "state": "running",
-        "instance": "here", "asked": "{}", "created_at": 1,
+        "id": "x_1", "kind": "compare", "principal": "local", "repository_id": "r_1",
+        "state": "running", "instance": "here", "asked": "{}", "created_at": 1,
     },
 }  # fmt: skip
 
@@ -55,6 +55,7 @@ IMPOSSIBLE = [
     ("evidence", {"state": "failed"}),
     ("evidence", {"state": "finished"}),
     ("evidence", {"result": "{}"}),
+    ("evidence", {"kind": "claim"}),
     ("repositories", {"state": "lost"}),
     ("repositories", {"state": "failed"}),
     ("repositories", {"depth": 0}),

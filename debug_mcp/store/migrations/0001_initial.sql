@@ -147,11 +147,13 @@ CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 -- takes it over begins anew and finds what was done.
 CREATE TABLE evidence (
     id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('compare', 'flaky', 'bisect')),
     principal TEXT NOT NULL,
     repository_id TEXT NOT NULL REFERENCES repositories (id),
     state TEXT NOT NULL CHECK (state IN ('running', 'finished')),
     instance TEXT NOT NULL,
     asked TEXT NOT NULL CHECK (json_valid(asked)),
+    progress TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(progress)),
     result TEXT CHECK (result IS NULL OR json_valid(result)),
     created_at INTEGER NOT NULL,
     ended_at INTEGER,

@@ -12,7 +12,7 @@ not its own any more is not written to.
 import json
 import linecache
 import os
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import pytest
 
@@ -41,13 +41,23 @@ def pytest_configure(config: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: "List[Any]") -> None:
-    """Leave out all but the tests that are to be run once more, where somebody asked for that."""
+    """Choose and order the tests, where somebody asked for that."""
     wanted = os.environ.get("DEBUG_MCP_ONLY")
-    if not wanted:
-        return
+    if wanted:
+        _leave_out(config, items, set(wanted.split("\n")))
+    seed = os.environ.get("DEBUG_MCP_SHUFFLE")
+    if seed:
+        import random  # noqa: PLC0415  # no other run pays for it
+
+        # A generator of its own: the program's numbers stay what they are. Every worker of xdist
+        # comes to the same order, as it must.
+        random.Random(seed).shuffle(items)  # noqa: S311
+
+
+def _leave_out(config: Any, items: "List[Any]", ids: "Set[str]") -> None:
+    """Leave out all but the tests that are to be run once more."""
     tree = os.environ.get("DEBUG_MCP_TREE", str(config.rootdir))
     below = os.path.relpath(str(config.rootdir), tree)
-    ids = set(wanted.split("\n"))
     kept: "List[Any]" = []
     left: "List[Any]" = []
     for item in items:
