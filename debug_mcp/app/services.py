@@ -14,6 +14,7 @@ from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.audit import AuditService
+from debug_mcp.service.bisections import BisectionService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
@@ -210,6 +211,9 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         evidence=evidence,
         comparisons=ComparisonService(evidence, steps, repositories, sessions),
         flakiness=FlakinessService(evidence, steps, sessions, commands, differences),
+        bisections=BisectionService(
+            evidence, steps, on.repositories, repositories, commands, artifacts
+        ),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
         observers=on.observers,

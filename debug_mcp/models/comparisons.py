@@ -17,7 +17,7 @@ REPEATS = 10
 class CompareRun(Arguments):
     """Arguments of ``compare_run``."""
 
-    repository: str | None = Field(default=None, max_length=4096, description="as session_create")
+    repository: str | None = Field(default=None, max_length=4096)
     base: str | None = Field(
         default=None,
         min_length=1,
@@ -33,7 +33,7 @@ class CompareRun(Arguments):
     command: Annotated[str, StringConstraints(min_length=1, max_length=96 * 1024)] | None = Field(
         default=None, description="runs the tests"
     )
-    repeats: int = Field(default=1, ge=1, le=REPEATS, description="of each side; at most 10")
+    repeats: int = Field(default=1, ge=1, le=REPEATS, description="of each; at most 10")
     timeout_seconds: float = Field(default=TIMEOUT_SECONDS, gt=0, le=TIMEOUT_LIMIT_SECONDS)
     wait_seconds: WaitSeconds = Field(default=WAIT_SECONDS)
     compare_id: EvidenceId | None = Field(default=None, description="alone: wait on")

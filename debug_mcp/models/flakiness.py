@@ -28,10 +28,10 @@ class FlakyRun(Arguments):
 
     session_id: SessionId | None = None
     command: Annotated[str, StringConstraints(min_length=1, max_length=96 * 1024)] | None = Field(
-        default=None, description="default the last that failed"
+        default=None, description="default: last failed"
     )
     repeats: int = Field(default=REPEATS, ge=2, le=MOST_REPEATS)
-    random_order: bool = Field(default=False, description="of pytest's tests")
+    random_order: bool = False
     timeout_seconds: float = Field(default=TIMEOUT_SECONDS, gt=0, le=TIMEOUT_LIMIT_SECONDS)
     wait_seconds: WaitSeconds = Field(default=WAIT_SECONDS)
     flaky_id: EvidenceId | None = Field(default=None, description="alone: wait on")

@@ -16,7 +16,7 @@ from debug_mcp.operations.debugging import (
     debug_postmortem,
     debug_run,
 )
-from debug_mcp.operations.evidence import compare_run, flaky_run
+from debug_mcp.operations.evidence import bisect_run, compare_run, flaky_run
 from debug_mcp.operations.files import file_edit, file_read
 from debug_mcp.operations.registry import Operation
 from debug_mcp.operations.repositories import (
@@ -60,6 +60,7 @@ CORE: tuple[Operation, ...] = (
     debug_postmortem,
     compare_run,
     flaky_run,
+    bisect_run,
 )
 """What is a tool, and a route of REST."""
 

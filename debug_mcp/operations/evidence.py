@@ -1,6 +1,7 @@
 """Operations that show what a change does."""
 
 from debug_mcp.auth.principal import Scope
+from debug_mcp.models.bisections import BisectRun, BisectView
 from debug_mcp.models.comparisons import CompareRun, CompareView
 from debug_mcp.models.flakiness import FlakyRun, FlakyView
 from debug_mcp.operations.registry import Call, Route, operation
@@ -49,3 +50,23 @@ async def compare_run(call: Call, args: CompareRun) -> CompareView:
 async def flaky_run(call: Call, args: FlakyRun) -> FlakyView:
     """Repeat a command on a session's work, each time in a copy: pass rate per test."""
     return await call.services.flakiness.run(call.principal, args)
+
+
+@operation(
+    scope=Scope.COMMAND_RUN,
+    routes=(
+        Route("POST", "/bisections", creates="/bisections/{bisect_id}", without=("bisect_id",)),
+        Route(
+            "GET",
+            "/bisections/{bisect_id}",
+            defaults={"wait_seconds": 0},
+            without=tuple(BisectRun.model_fields.keys() - {"bisect_id", "wait_seconds"}),
+        ),
+    ),
+    title="Find the commit that broke something",
+    destructive=True,
+    open_world=True,
+)
+async def bisect_run(call: Call, args: BisectRun) -> BisectView:
+    """Find the first commit where a test or command fails; exit 125 skips."""
+    return await call.services.bisections.run(call.principal, args)

@@ -218,6 +218,11 @@ class CommandService:
         wanted = Wanted(session_id)
         return next(iter(await self._store.page(principal.owner, wanted, None, 1)), None)
 
+    async def setup_outcome(self, session_id: str) -> Outcome | None:
+        """Return how a session's set-up ended; None when it has none, or not yet."""
+        command = await self._store.setup_of(session_id)
+        return None if command is None else command.outcome
+
     async def newest_failed(self, principal: Principal, session_id: str) -> Command | None:
         """Return the newest command of a session that a caller ran and that failed, if any."""
         wanted = Wanted(session_id, outcome=Outcome.FAILED)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.audit import AuditService
+from debug_mcp.service.bisections import BisectionService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
@@ -50,6 +51,7 @@ class Services:
     evidence: EvidenceService
     comparisons: ComparisonService
     flakiness: FlakinessService
+    bisections: BisectionService
     server: ServerService
     readiness: Readiness
     observers: Observers

@@ -37,6 +37,7 @@ VALID: dict[str, dict[str, Any]] = {
     "debug_postmortem": {"command_id": "c_1"},
     "compare_run": {},
     "flaky_run": {},
+    "bisect_run": {},
     "token_create": {"name": "ci", "scopes": ["admin"]},
     "token_list": {},
     "token_rotate": {"token": "ci"},
