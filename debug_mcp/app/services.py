@@ -170,9 +170,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
     trees, sessions, setup = _sessions(on, repositories, scheduler)
     exports = _exports(on, repositories, trees)
     watching = _watching(on, scheduler)
-    artifacts = ArtifactService(
-        on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
-    )
+    artifacts = _artifacts(on, sessions, watching)
     differences = DifferenceService(sessions, artifacts, on.confinement)
     files = FileService(sessions, trees, on.confinement)
     closing = Closing(
@@ -187,10 +185,11 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         on.confinement,
         on.instance.id,
     )
-    commands = CommandService(
-        on.commands, on.artifacts, on.repositories, sessions, scheduler, on.confinement, on.settings
-    )
+    commands = _commands(on, sessions, scheduler)
     evidence, steps = _evidence(on, sessions, commands, closing, scheduler)
+    bisections = BisectionService(
+        evidence, steps, on.repositories, repositories, commands, artifacts
+    )
     services = Services(
         repositories=repositories,
         removal=Removal(
@@ -211,9 +210,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         evidence=evidence,
         comparisons=ComparisonService(evidence, steps, repositories, sessions),
         flakiness=FlakinessService(evidence, steps, sessions, commands, differences),
-        bisections=BisectionService(
-            evidence, steps, on.repositories, repositories, commands, artifacts
-        ),
+        bisections=bisections,
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
         observers=on.observers,
@@ -225,10 +222,33 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         tasks=on.task_rows,
         default_wait=on.settings.default_wait,
     )
-    recovery = Recovery(
+    recovery = _recovery(on, trees, files, repositories, setup, scheduler)
+    return services, recovery, _expiry(on, sessions, closing)
+
+
+def _commands(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> CommandService:
+    return CommandService(
+        on.commands, on.artifacts, on.repositories, sessions, scheduler, on.confinement, on.settings
+    )
+
+
+def _artifacts(on: _Ground, sessions: SessionService, watching: Watching) -> ArtifactService:
+    return ArtifactService(
+        on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
+    )
+
+
+def _recovery(
+    on: _Ground,
+    trees: Trees,
+    files: FileService,
+    repositories: RepositoryService,
+    setup: Setup,
+    scheduler: Scheduler,
+) -> Recovery:
+    return Recovery(
         on.commands, on.sessions, trees, files, repositories, setup, on.pool, scheduler, on.instance
     )
-    return services, recovery, _expiry(on, sessions, closing)
 
 
 def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> ExportService:

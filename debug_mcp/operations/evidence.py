@@ -34,6 +34,7 @@ async def compare_run(call: Call, args: CompareRun) -> CompareView:
 
 @operation(
     scope=Scope.COMMAND_RUN,
+    also=(Scope.REPOSITORY_READ, Scope.SESSION_READ, Scope.SESSION_WRITE),
     routes=(
         Route("POST", "/flaky-runs", creates="/flaky-runs/{flaky_id}", without=("flaky_id",)),
         Route(
@@ -54,6 +55,8 @@ async def flaky_run(call: Call, args: FlakyRun) -> FlakyView:
 
 @operation(
     scope=Scope.COMMAND_RUN,
+    also=(Scope.REPOSITORY_READ, Scope.SESSION_READ, Scope.SESSION_WRITE),
+    further={"a URL or a path as `repository`": Scope.REPOSITORY_WRITE},
     routes=(
         Route("POST", "/bisections", creates="/bisections/{bisect_id}", without=("bisect_id",)),
         Route(

@@ -99,6 +99,9 @@ FURTHER: dict[tuple[str, Scope], dict[str, Any]] = {
     ("compare_run", Scope.REPOSITORY_WRITE): {
         "command": "true", "repository": "https://example.org/x.git", "base": "a", "head": "b",
     },
+    ("bisect_run", Scope.REPOSITORY_WRITE): {
+        "command": "true", "repository": "https://example.org/x.git", "good": "a",
+    },
 }  # fmt: skip
 
 
