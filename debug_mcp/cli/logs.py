@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import queue
-import re
 import threading
 import traceback
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from debug_mcp.auth.tokens import SECRET
-from debug_mcp.models.audit import DONE, FAULT, Entry
+from debug_mcp.models.audit import FAULT, Entry
+from debug_mcp.service.audit import OBJECT_ID
 from debug_mcp.service.observers import Observers, SeenEnd
 from debug_mcp.service.origins import present_request
 
@@ -26,7 +26,6 @@ PENDING = 10_000
 END_SECONDS = 2.0
 _CHARACTERS = 1000
 _FRAMES = 20
-_ID = re.compile(r"[a-z]{1,2}_[0-9a-z]{1,16}")
 _KINDS = {"c": "command_id", "s": "session_id", "a": "artifact_id", "d": "debug_id"}
 
 _log = logging.getLogger("debug_mcp.events")
@@ -78,13 +77,13 @@ def _called(call: Entry) -> None:
 
 
 def _about(call: Entry) -> dict[str, str]:
-    """Return the id of what a call was about; a name only if there is such a thing."""
+    """Return the id or the name of what a call was about."""
     known = call.object_id
     if known is None:
         return {}
-    if _ID.fullmatch(known):
+    if OBJECT_ID.fullmatch(known):
         return {_KINDS.get(known.partition("_")[0], "object"): known}
-    return {"object": known} if call.outcome == DONE else {}
+    return {"object": known}
 
 
 def _ended(end: SeenEnd) -> None:

@@ -42,6 +42,7 @@ _OBJECTS = (
     "compare_id", "debug_id", "command_id", "artifact_id", "session_id", "token_id", "token",
     "repository", "name",
 )  # fmt: skip
+OBJECT_ID = re.compile(r"[a-z]{1,2}_[0-9a-z]{1,16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 
 _log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ def _entry(
         principal=principal.name if principal else None,
         token_id=principal.token_id if principal else None,
         operation=operation,
-        object_id=object_id if _is_name(object_id) else None,
+        object_id=object_id if _is_known(object_id, outcome) else None,
         outcome=outcome,
         seconds=seconds,
         request_id=source.request_id,
@@ -189,6 +190,11 @@ def object_in(facts: View | Mapping[str, Any]) -> str | None:
 def _is_name(text: str | None) -> bool:
     """Return whether a text is an id or a name; somebody may have sent a secret in its place."""
     return text is not None and _NAME.fullmatch(text) is not None and not is_secret(text)
+
+
+def _is_known(text: str | None, outcome: str) -> bool:
+    """Return whether a text may be kept: a name is one only where there is such a thing."""
+    return _is_name(text) if outcome == DONE else bool(text and OBJECT_ID.fullmatch(text))
 
 
 def _view(entry: Entry) -> EntryView:

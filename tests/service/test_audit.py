@@ -122,3 +122,12 @@ def test_the_object_is_the_most_particular_that_is_named() -> None:
 )
 def test_what_is_no_id_is_not_recorded(value: object) -> None:
     assert object_in({"token": value}) is None
+
+
+async def test_of_a_refused_call_no_name_is_kept_since_it_may_be_anything(
+    services: Services,
+) -> None:
+    for sent in ("s_hunter2-in-the-environment", "hunter2", "s_22"):
+        with pytest.raises(NotFound), services.audit.watching(ADA, "session_get", sent):
+            raise NotFound("x")
+    assert [entry.object_id for entry in await logged(services.audit)] == [None, None, "s_22"]
