@@ -247,7 +247,16 @@ def _recovery(
     scheduler: Scheduler,
 ) -> Recovery:
     return Recovery(
-        on.commands, on.sessions, trees, files, repositories, setup, on.pool, scheduler, on.instance
+        on.commands,
+        on.sessions,
+        trees,
+        files,
+        repositories,
+        setup,
+        on.pool,
+        scheduler,
+        on.instance,
+        on.tasks,
     )
 
 

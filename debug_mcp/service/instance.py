@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+
 _LOCK = ".lock"
 
 
@@ -28,6 +30,7 @@ class Instance:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
+            os.write(fd, b"%d" % os.getpid())
             yield self
         finally:
             path.unlink(missing_ok=True)
@@ -41,6 +44,28 @@ class Instance:
         with os.scandir(self._folder) as entries:
             ids = [entry.name[: -len(_LOCK)] for entry in entries if entry.name.endswith(_LOCK)]
         return frozenset((instance, self.lives(instance)) for instance in ids)
+
+    def others(self) -> set[str]:
+        """Return the other servers that live."""
+        return {instance for instance, lives in self.known() if lives and instance != self.id}
+
+    async def gone(self, instance: str) -> None:
+        """Wait for the end of another server; for ever, where its process cannot be seen from here.
+
+        Whoever shares the data directory from another container has numbers of its own.
+        """
+        try:
+            process = os.pidfd_open(int((self._folder / (instance + _LOCK)).read_bytes()))
+        except (OSError, ValueError):
+            if self.lives(instance):
+                await anyio.sleep_forever()
+            return
+        try:
+            # Still alive: so the number was not given to another process meanwhile.
+            if self.lives(instance):
+                await anyio.wait_readable(process)
+        finally:
+            os.close(process)
 
     def lives(self, instance: str) -> bool:
         """Return whether a server is still there."""

@@ -5,6 +5,8 @@ but never begun is started. Nothing that may have run is run again. Half-made se
 up; half-closed ones are open again, with their work; half-made edits are finished.
 """
 
+from anyio.abc import TaskGroup
+
 from debug_mcp.auth.principal import LOCAL, Principal
 from debug_mcp.models.sessions import SessionState, WorkSession
 from debug_mcp.service.files import FileService
@@ -35,6 +37,7 @@ class Recovery:
         pool: Pool,
         scheduler: Scheduler,
         instance: Instance,
+        tasks: TaskGroup,
     ) -> None:
         self._commands = commands
         self._rows = rows
@@ -45,6 +48,8 @@ class Recovery:
         self._pool = pool
         self._scheduler = scheduler
         self._instance = instance
+        self._tasks = tasks
+        self._watched: set[str] = set()
         self._present: tuple[int, frozenset[tuple[str, bool]]] | None = None
         self._looks = 0
 
@@ -66,6 +71,15 @@ class Recovery:
             # Only now: what failed, and what is under way, is looked at the next time again.
             self._present = None if left else present
         self._looks += 1
+        for other in self._instance.others() - self._watched:
+            self._watched.add(other)
+            self._tasks.start_soon(self._watch, other)
+
+    async def _watch(self, other: str) -> None:
+        """Look as soon as another server has ended."""
+        await self._instance.gone(other)
+        self._watched.discard(other)
+        self._scheduler.look_now()
 
     async def _adopt(self) -> bool:
         """Adopt every orphan; return whether a clone or fetch is under way."""

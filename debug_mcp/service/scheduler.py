@@ -83,6 +83,7 @@ class Scheduler:
         self._supervisor = supervisor
         self.launches = Launches()
         self._wake = anyio.Event()
+        self._alarm = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}
         self._collected: list[Callable[[], None]] = []
         self._followers: list[Follow] = []
@@ -124,9 +125,15 @@ class Scheduler:
             if self._commands.version() != seen:
                 return
 
+    def look_now(self) -> None:
+        """Do at once what is done at each look: another server has ended."""
+        self._alarm.set()
+        self._alarm = anyio.Event()
+
     async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await anyio.sleep(LOOK_SECONDS)
+            with anyio.move_on_after(LOOK_SECONDS):
+                await self._alarm.wait()
             try:
                 await look()
             except Exception:  # noqa: BLE001  # the next look may do better
