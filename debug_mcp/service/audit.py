@@ -64,6 +64,7 @@ class AuditService:
         self._pending: deque[Entry] = deque()
         self._lost = 0
         self._wake = anyio.Event()
+        self._storing = anyio.Lock()
 
     @contextlib.contextmanager
     def watching(
@@ -135,18 +136,20 @@ class AuditService:
             _log.exception("%d entries of the audit log are lost", len(self._pending))
 
     async def _store_pending(self) -> None:
-        if self._lost:
-            _log.error("%d entries of the audit log are lost", self._lost)
-            self._lost = 0
-        while self._pending:
-            some = [self._pending.popleft() for _ in range(min(_AT_ONCE, len(self._pending)))]
-            try:
-                # Once it is handed over it is stored: whoever gives up then must not do it again.
-                with anyio.CancelScope(shield=True):
-                    await self._store.add(some)
-            except Exception:
-                self._pending.extendleft(reversed(some))
-                raise
+        # Whoever reads the log waits for what somebody else is storing.
+        async with self._storing:
+            if self._lost:
+                _log.error("%d entries of the audit log are lost", self._lost)
+                self._lost = 0
+            while self._pending:
+                some = [self._pending.popleft() for _ in range(min(_AT_ONCE, len(self._pending)))]
+                try:
+                    # Once it is handed over it is stored: whoever gives up must not do it again.
+                    with anyio.CancelScope(shield=True):
+                        await self._store.add(some)
+                except Exception:
+                    self._pending.extendleft(reversed(some))
+                    raise
 
     def _record(self, entry: Entry) -> None:
         if len(self._pending) >= PENDING:

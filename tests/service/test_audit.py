@@ -81,6 +81,33 @@ async def test_what_was_recorded_can_neither_be_changed_nor_come_twice(
     ledger.close()
 
 
+async def test_whoever_reads_sees_what_is_being_stored_just_then(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    async with schema_of(path), open_database(path) as database:
+        service, busy, go_on = AuditService(Audit(database)), anyio.Event(), anyio.Event()
+        seen: list[list[EntryView]] = []
+
+        async def occupy(_: object) -> None:
+            busy.set()
+            await go_on.wait()
+
+        async def read() -> None:
+            seen.append(await logged(service))
+
+        with service.watching(ADA, "x"):
+            pass
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, occupy)
+            await busy.wait()
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+            with anyio.move_on_after(0.2):  # for one that would not wait
+                while not seen:
+                    await anyio.sleep(0.01)
+            go_on.set()
+        assert [[entry.operation for entry in entries] for entries in seen] == [["x"], ["x"]]
+
+
 async def test_what_cannot_be_stored_is_kept_and_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     async with schema_of(path), open_database(path) as database:
