@@ -53,6 +53,8 @@ async def adas(root: str, services: Services) -> dict[str, str]:
         "artifact_id": kept["artifacts"][0]["artifact_id"],
         "debug_id": "d_none",
         "compare_id": "x_none",
+        "flaky_id": "f_none",
+        "bisect_id": "b_none",
         "name": "none",
         "token": "none",
     }
