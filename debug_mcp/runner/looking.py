@@ -16,13 +16,12 @@ from pathlib import Path, PurePath
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.sandbox import Confined
-from debug_mcp.runner.shim.processes import descendants
+from debug_mcp.runner.shim.processes import TICKS, descendants, stat_of
 from debug_mcp.runner.supervisor import read_fields
 
 LOOK_SECONDS = 10.0
 LOOK_BYTES = 8 << 20
 _NS_GET_USERNS = 0xB701
-_TICKS = os.sysconf("SC_CLK_TCK")
 _PYTHON = ("python", "pypy")
 
 
@@ -64,43 +63,53 @@ def processes_of(directory: Path, isolation: Isolation, most: int) -> list[Proce
     state = read_fields(directory / "state")
     if state is None:
         return []
+    # A sandboxed process has one number more than we.
+    least = len(_numbers("/proc/self")) + 1 if isolation is Isolation.BWRAP else 0
     found = []
     for folder in descendants(int(state["shim"]), most):
-        process = _process(folder, confined=isolation is Isolation.BWRAP)
+        process = _process(folder, least)
         if process is not None:
             found.append(process)
     return sorted(found, key=lambda process: process.pid)
 
 
-def _process(folder: str, *, confined: bool) -> Process | None:
-    """Return a process; None when it has ended, or is the sandbox and not in it."""
+def _process(folder: str, least: int) -> Process | None:
+    """Return a process; None when it has ended, or is the sandbox and not in it.
+
+    Args:
+        folder: Its folder below ``/proc``.
+        least: How many numbers one in the sandbox has at least; 0 where there is no sandbox.
+    """
     try:
-        status = Path(folder, "status").read_text(errors="replace")
-        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
-        stat = Path(folder, "stat").read_text(errors="replace").rpartition(")")[2].split()
+        numbers, stat = _numbers(folder), stat_of(folder)
         arguments = Path(folder, "cmdline").read_bytes().split(b"\0")[:-1]
         program = PurePath(os.readlink(f"{folder}/exe")).name  # noqa: PTH115  # of another's root
-    except (OSError, StopIteration):
+    except OSError:
         return None
-    inside = int(numbers[-1])
     # The first inside is the sandbox's own.
-    if confined and (len(numbers) == len(_own_numbers()) or inside == 1):
+    if least and (len(numbers) < least or numbers[-1] == 1):
         return None
     return Process(
-        pid=int(numbers[1]),
+        pid=numbers[0],
         parent=int(stat[1]),
-        inside=inside,
+        inside=numbers[-1],
         program=program,
         arguments=tuple(os.fsdecode(argument) for argument in arguments),
-        state=stat[0],
-        cpu_seconds=(int(stat[11]) + int(stat[12])) / _TICKS,
-        confined=confined,
+        state=stat[0].decode(),
+        cpu_seconds=(int(stat[11]) + int(stat[12])) / TICKS,
+        confined=bool(least),
     )
 
 
-def _own_numbers() -> list[str]:
-    status = Path("/proc/self/status").read_text()
-    return next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+def _numbers(folder: str) -> list[int]:
+    """Return the numbers of a process, from ours to its own, one for each namespace between.
+
+    Raises:
+        OSError: It has ended.
+    """
+    status = Path(folder, "status").read_bytes()
+    _, _, rest = status.partition(b"\nNSpid:")
+    return [int(number) for number in rest.partition(b"\n")[0].split()]
 
 
 async def look(

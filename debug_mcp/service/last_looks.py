@@ -33,12 +33,7 @@ class LastLooks:
     async def follow(self, command: Command, directory: Path) -> None:
         """Look whenever a deadline is near, and keep what was seen; runs until it is cancelled."""
         state = read_fields(directory / "state")
-        if state is None:  # it has been started just now
-            await anyio.sleep(_shortest(command) / 2)
-            state = read_fields(directory / "state")
-        if state is None:
-            return
-        began = float(state["started"])
+        began = time.time() if state is None else float(state["started"])
         while True:
             until = _look_at(command, directory, began) - time.time()
             if until > 0:
@@ -56,13 +51,6 @@ class LastLooks:
                 await anyio.Path(directory / LOOK_FILE).write_text(content)
         except (OSError, DebugMcpError):
             _log.debug("command %s cannot be looked at", command.id, exc_info=True)
-
-
-def _shortest(command: Command) -> float:
-    """Return the seconds until the first of a command's deadlines can pass."""
-    request = command.request
-    idle = request.idle_timeout_seconds
-    return request.timeout_seconds if idle is None else min(idle, request.timeout_seconds)
 
 
 def _look_at(command: Command, directory: Path, began: float) -> float:

@@ -8,7 +8,8 @@ from debug_mcp.runner.shim.files import publish
 
 NOTE = "disk"
 # What takes no room on the disk may have been made by removing something else meanwhile.
-ANEW_SECONDS = 60.0
+ANEW_SECONDS = 5.0
+# Measuring takes at most this part of a processor.
 SHARE = 0.02
 
 
@@ -16,7 +17,7 @@ class Disk:
     """Whether a session takes more than it may.
 
     A session cannot have grown by more than the file system lost. So its files are only counted
-    when that is as much as it had left, and once a minute, since others may free some. What was
+    when that is as much as it had left, and every few seconds, since others may free some. What was
     counted last, and what was free then, is noted beside the session's folders for its next
     command.
     """
@@ -82,7 +83,10 @@ def _size(folder: bytes) -> int:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    found = entry.stat(follow_symlinks=False)
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # it has just gone
                     if stat.S_ISDIR(found.st_mode):
                         waiting.append(entry.path)
                     elif found.st_nlink > 1:

@@ -10,16 +10,14 @@ import os
 import resource
 import time
 
-from debug_mcp.runner.shim.disk import Disk
-from debug_mcp.runner.shim.processes import descendants, inhabitants
+from debug_mcp.runner.shim.child import Child
+from debug_mcp.runner.shim.disk import SHARE, Disk
+from debug_mcp.runner.shim.processes import TICKS, descendants, inhabitants, root_of, stat_of
 from debug_mcp.runner.shim.spec import Spec
 
 PAUSE_SECONDS = 0.2
-# Measuring takes at most this part of a processor.
-SHARE = 0.02
 
 RLIMITS = {b"file_bytes": resource.RLIMIT_FSIZE, b"open_files": resource.RLIMIT_NOFILE}
-_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -36,18 +34,12 @@ class Limits:
         if (self.memory, self.processes, self.cpu, disk) == (None,) * 4:
             self.at = float("inf")
 
-    def met(self, ended_cpu: float, first: int | None) -> str | None:
-        """Measure, if it is time to; return the name of a limit that is exceeded.
-
-        Args:
-            ended_cpu: Seconds of processor time of what has been reaped.
-            first: The first process in the sandbox, if there is one: what it sees as ``/dev/shm``
-                and its like is memory.
-        """
+    def met(self, child: Child) -> str | None:
+        """Measure, if it is time to; return the name of a limit that is exceeded."""
         if time.monotonic() < self.at:
             return None
         spent = time.process_time()
-        found = self._used(ended_cpu, first)
+        found = self._used(child.cpu, child.first())
         if found is None and self.disk is not None and self.disk.exceeded():
             found = "disk_bytes"
         # Of our own processor time: on a busy machine the clock says nothing.
@@ -62,12 +54,10 @@ class Limits:
         cpu, resident = ended_cpu, 0
         for process in tree:
             try:
-                with open(f"{process}/stat", "rb") as stat:
-                    # The name may hold anything; after it come numbers (proc(5)).
-                    fields = stat.read().rpartition(b")")[2].split()
+                fields = stat_of(process)
             except OSError:
                 continue  # it has just ended
-            cpu += sum(map(int, fields[11:15])) / _TICKS
+            cpu += sum(map(int, fields[11:15])) / TICKS
             resident += int(fields[21]) * _PAGE
         if self.cpu is not None and cpu > self.cpu:
             return "cpu_seconds"
@@ -128,11 +118,13 @@ def _proportional(tree: list[str], files: int) -> int:
 
 
 def _in_memory(first: int | None) -> int:
-    """Return the bytes of files in the file systems that the sandbox keeps in memory."""
-    total = 0
-    for folder in ("dev", "run", "var") if first is not None else ():
+    """Return the bytes of files in the file systems that a sandbox keeps in memory."""
+    if first is None:
+        return 0
+    total, root = 0, root_of(first)
+    for folder in ("dev", "run", "var"):
         try:
-            seen = os.statvfs(f"/proc/{first}/root/{folder}")
+            seen = os.statvfs(f"{root}/{folder}")
         except OSError:
             continue
         total += (seen.f_blocks - seen.f_bfree) * seen.f_frsize

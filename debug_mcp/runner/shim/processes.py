@@ -7,6 +7,7 @@ import os
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 KEYCTL_JOIN_SESSION_KEYRING = 1
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second, of processor time in ``stat``
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
 
 
@@ -43,6 +44,22 @@ def descendants(pid: int, most: float) -> list[str]:
     return found[1:]
 
 
+def root_of(pid: int) -> str:
+    """Return the path by which we see what a process sees as its root."""
+    return f"/proc/{pid}/root"
+
+
+def stat_of(process: str) -> list[bytes]:
+    """Return ``stat`` (proc(5)) of a process by its folder, from the third field on, the state.
+
+    Raises:
+        OSError: It has ended.
+    """
+    with open(f"{process}/stat", "rb") as stat:
+        # The name, which is the second, may hold anything.
+        return stat.read().rpartition(b")")[2].split()
+
+
 def inhabitants(first: int) -> list[str]:
     """Return the folders of all processes in a sandbox, by the ``/proc`` that it has itself.
 
@@ -51,7 +68,7 @@ def inhabitants(first: int) -> list[str]:
     Raises:
         OSError: We may not look, or it has ended.
     """
-    seen = f"/proc/{first}/root/proc"
+    seen = f"{root_of(first)}/proc"
     return [f"{seen}/{name}" for name in os.listdir(seen) if name.isdigit()]
 
 

@@ -63,7 +63,7 @@ class Watch:
             return "timeout"
         if self.idle is not None and now >= self.output.last + self.idle:
             return "idle_timeout"
-        self.limit = self.limits.met(self.child.cpu, self.child.first()) or ""
+        self.limit = self.limits.met(self.child) or ""
         return "limit" if self.limit else None
 
     def _stop(self) -> None:
