@@ -176,6 +176,12 @@ async def serving(
                     await server.end()
 
 
+def script(root: str, token: str) -> httpx2.AsyncClient:
+    """Return a client of REST, which its caller closes."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx2.AsyncClient(base_url=f"{root}/v1", headers=headers, timeout=60)
+
+
 @contextlib.asynccontextmanager
 async def http_client(
     url: str, token: str, mode: str = "auto", on_message: MessageHandlerFnT | None = None

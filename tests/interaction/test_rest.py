@@ -12,7 +12,7 @@ from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.models.repositories import RepositoryInit
 from debug_mcp.operations.catalogue import CORE, REST
 from debug_mcp.service.services import Services
-from tests.clients import secret, serving
+from tests.clients import script, secret, serving
 from tests.operator import Operator
 from tests.service.house import GATED
 from tests.upstream import Upstream
@@ -32,11 +32,6 @@ async def root(services: Services, settings: Settings, upstream: Upstream) -> As
     await services.repositories.init(LOCAL, RepositoryInit(url=str(upstream.path), name="app"))
     async with serving(services, settings) as url:
         yield url.removesuffix("/mcp")
-
-
-def script(root: str, token: str) -> httpx2.AsyncClient:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx2.AsyncClient(base_url=f"{root}/v1", headers=headers, timeout=60)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from debug_mcp.auth.tokens import new_secret
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.operations.catalogue import ADMIN, CORE
 from debug_mcp.service.services import Services
-from tests.clients import Agent, http_client, secret, serving
+from tests.clients import Agent, http_client, script, secret, serving
 from tests.operator import SECONDS, Operator
 from tests.upstream import Upstream
 
@@ -31,11 +31,6 @@ def settings(tmp_path: Path) -> Settings:
 async def root(services: Services, settings: Settings) -> AsyncIterator[str]:
     async with serving(services, settings) as url:
         yield url.removesuffix("/mcp")
-
-
-def script(root: str, token: str) -> httpx2.AsyncClient:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx2.AsyncClient(base_url=f"{root}/v1", headers=headers, timeout=60)
 
 
 @pytest.fixture
