@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from debug_mcp.errors import InvalidInput
+from debug_mcp.models.numbers import Bytes, Count, Days, Rate, Seconds, WholeSeconds
 
 MIB = 1024 * 1024
 
@@ -44,6 +45,7 @@ _OTHER_VARIABLES = (
     "DEBUG_MCP_CONFIG",
     "DEBUG_MCP_SESSION",
     "DEBUG_MCP_COMMAND",
+    "DEBUG_MCP_ENV",
     "DEBUG_MCP_REPORT",
     "DEBUG_MCP_TREE",
     TOKEN_VARIABLE,
@@ -90,7 +92,9 @@ class Credential(BaseModel):
 class Settings(BaseSettings):
     """Every setting, with its default and its unit."""
 
-    model_config = SettingsConfigDict(env_prefix="DEBUG_MCP_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DEBUG_MCP_", extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     data_dir: Path = Field(
         default=Path(platformdirs.user_data_dir("debug-mcp")),
@@ -117,41 +121,41 @@ class Settings(BaseSettings):
     queued_commands: int = Field(
         default=20, ge=1, le=10_000, description="commands that may wait in one session"
     )
-    output_bytes: int = Field(
+    output_bytes: Bytes = Field(
         default=256 * MIB, ge=1024, description="output kept of one command; the rest is dropped"
     )
-    command_memory_bytes: int | None = Field(
+    command_memory_bytes: Bytes | None = Field(
         default=None,
         ge=0,
         description="memory of a command and all that it starts; 0: no limit; by default three "
         "quarters of the machine's",
     )
-    command_processes: int = Field(
+    command_processes: Count = Field(
         default=2048, ge=0, description="processes of a command at once; 0: no limit"
     )
-    command_cpu_seconds: float = Field(
+    command_cpu_seconds: Seconds = Field(
         default=0, ge=0, description="processor time of all its processes; 0: no limit"
     )
-    command_file_bytes: int = Field(
+    command_file_bytes: Bytes = Field(
         default=0, ge=0, description="largest file that it can write; 0: no limit"
     )
-    command_open_files: int = Field(
+    command_open_files: Count = Field(
         default=0,
         ge=0,
         description="files that each of its processes can have open; 0: as many as the server",
     )
-    session_disk_bytes: int = Field(
+    session_disk_bytes: Bytes = Field(
         default=20 * 1024 * MIB, ge=0, description="disk that a session may take; 0: no limit"
     )
-    session_seconds: int = Field(
+    session_seconds: WholeSeconds = Field(
         default=7 * 24 * 3600, ge=1, description="a session is closed after this long, work saved"
     )
-    session_idle_seconds: int = Field(
+    session_idle_seconds: WholeSeconds = Field(
         default=24 * 3600,
         ge=1,
         description="and when no call named it and none of its commands ran for this long",
     )
-    artifact_bytes: int = Field(
+    artifact_bytes: Bytes = Field(
         default=64 * MIB, ge=1024, description="largest file kept as an artifact"
     )
     grace_seconds: float = Field(
@@ -170,21 +174,27 @@ class Settings(BaseSettings):
     pool_trees: int = Field(
         default=2, ge=0, le=20, description="trees prepared for each repository; 0: none"
     )
-    pool_bytes: int = Field(
+    pool_bytes: Bytes = Field(
         default=2048 * MIB, ge=0, description="disk that all prepared trees may take"
     )
-    retention_days: float = Field(
+    retention_days: Days = Field(
         default=30,
         ge=0,
-        description="how long commands, outputs and artifacts of sessions stay that ended",
+        description="how long evidence stays, and outputs and artifacts of sessions that ended",
     )
-    retention_bytes: int = Field(
+    retention_bytes: Bytes = Field(
         default=20 * 1024 * MIB,
         ge=0,
         description="outputs and artifacts kept; beyond that the oldest of sessions that ended go",
     )
-    audit_days: float = Field(
-        default=90, ge=0, le=36_500, description="how long the audit log keeps who did what"
+    environment_bytes: Bytes = Field(
+        default=20 * 1024 * MIB,
+        ge=0,
+        description="disk that built environments take; beyond that those go that were not used "
+        "for longest, never one that an open session has",
+    )
+    audit_days: Days = Field(
+        default=90, ge=0, description="how long the audit log keeps who did what"
     )
     bind: list[Path] = Field(
         default=[], description="further folders that commands may read, such as a toolchain's"
@@ -203,23 +213,25 @@ class Settings(BaseSettings):
         default=[],
         description="addresses or networks of proxies whose X-Forwarded-For names the client",
     )
-    http_connections: int = Field(default=1000, ge=1, description="connections at once")
-    http_request_seconds: float = Field(
+    http_connections: Count = Field(default=1000, ge=1, description="connections at once")
+    http_request_seconds: Seconds = Field(
         default=30, gt=0, description="for the head of a request, and again for its body"
     )
-    http_body_bytes: int = Field(default=4 * MIB, ge=1024, description="largest body of a request")
-    http_requests_per_second: float = Field(
+    http_body_bytes: Bytes = Field(
+        default=4 * MIB, ge=1024, description="largest body of a request"
+    )
+    http_requests_per_second: Rate = Field(
         default=50, gt=0, description="requests of one principal, in the long run"
     )
-    http_requests_burst: int = Field(
+    http_requests_burst: Count = Field(
         default=200, ge=1, description="requests of one principal in short succession"
     )
-    http_requests_at_once: int = Field(
+    http_requests_at_once: Count = Field(
         default=100,
         ge=1,
         description="requests of one principal under way, open streams among them",
     )
-    http_failures: int = Field(
+    http_failures: Count = Field(
         default=20, ge=1, description="wrong tokens from one address in a minute"
     )
     log_format: LogFormat = Field(
@@ -231,7 +243,7 @@ class Settings(BaseSettings):
         default=False,
         description="/metrics for everybody who reaches the server; else with the scope admin",
     )
-    ready_disk_bytes: int = Field(
+    ready_disk_bytes: Bytes = Field(
         default=256 * MIB, ge=0, description="disk that must be free for /readyz to say so"
     )
     bootstrap_token: SecretStr | None = Field(
@@ -258,6 +270,8 @@ This folder belongs to debug-mcp, a server that gives agents a place to work on 
 repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
 commands/      what was run, and its output          artifacts/  files kept from sessions
 pool/          trees of sessions to come              instances/  which servers are running
+environments/  what set-ups built, for all sessions   scripts/    programs that commands are given
+etc/           what sandboxes see of /etc
 debug-mcp.sqlite3  the ledger of all of it
 
 End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
@@ -273,6 +287,7 @@ class Layout:
         self.instances = root / "instances"
         self.repositories = root / "repositories"
         self.pool = root / "pool"
+        self.environments = root / "environments"
         self.sessions = root / "sessions"
         self.commands = root / "commands"
         self.artifacts = root / "artifacts"
@@ -280,7 +295,14 @@ class Layout:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that must be there before anything else."""
-        return self.instances, self.repositories, self.sessions, self.commands, self.artifacts
+        return (
+            self.instances,
+            self.repositories,
+            self.environments,
+            self.sessions,
+            self.commands,
+            self.artifacts,
+        )
 
 
 def config_file() -> Path:

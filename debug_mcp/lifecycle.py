@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from debug_mcp.models.commands import CommandState
+from debug_mcp.models.environments import EnvironmentState
 from debug_mcp.models.evidence import EvidenceState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import SessionState
@@ -44,6 +45,17 @@ COMMAND: Table[CommandState] = {
     CommandState.RUNNING: frozenset({CommandState.FINISHED}),
     CommandState.FINISHED: frozenset(),
 }
+
+ENVIRONMENT: Table[EnvironmentState] = {
+    EnvironmentState.WAITING: frozenset({EnvironmentState.BUILDING}),
+    # Back to waiting when nobody saw its end, or the session that built it was closed.
+    EnvironmentState.BUILDING: frozenset({
+        EnvironmentState.READY, EnvironmentState.FAILED, EnvironmentState.WAITING,
+    }),
+    # Built again when its files are gone.
+    EnvironmentState.READY: frozenset({EnvironmentState.BUILDING}),
+    EnvironmentState.FAILED: frozenset({EnvironmentState.BUILDING}),
+}  # fmt: skip
 
 EVIDENCE: Table[EvidenceState] = {
     EvidenceState.RUNNING: frozenset({EvidenceState.FINISHED}),

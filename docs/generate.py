@@ -17,9 +17,9 @@ from debug_mcp.errors import DebugMcpError
 from debug_mcp.interfaces.errors import TABLE
 from debug_mcp.interfaces.rest import PREFIX
 from debug_mcp.interfaces.schema import slim_schema
-from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION
+from debug_mcp.lifecycle import COMMAND, ENVIRONMENT, EVIDENCE, REPOSITORY, SESSION
 from debug_mcp.models.commands import Outcome
-from debug_mcp.operations.catalogue import ADMIN, CORE, REST
+from debug_mcp.operations.catalogue import ADMIN, BUNDLES, CORE, REST
 from debug_mcp.operations.registry import Operation
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -33,6 +33,11 @@ tool call that reads on.
 _ORDER = """\
 In the order in which clients see them. [Permissions](permissions.md) has what some arguments need
 besides.
+"""
+
+_BUNDLES = """\
+Over REST and as `debug-mcp evidence`, not as a tool:
+[take the evidence along](../how-to/evidence.md).
 """
 
 _OPERATORS = """\
@@ -150,6 +155,7 @@ def tools() -> str:
         )
     ]
     parts += [_tool(operation) for operation in CORE]
+    parts += ["# For people and scripts\n", _BUNDLES, *(_tool(operation) for operation in BUNDLES)]
     parts += ["# For operators\n", _OPERATORS, *(_tool(operation) for operation in ADMIN)]
     parts += ["# Resources\n", *_resources()]
     return "\n".join(parts)
@@ -268,6 +274,7 @@ def lifecycle() -> str:
         ("Repository", REPOSITORY),
         ("Session", SESSION),
         ("Command", COMMAND),
+        ("Environment", ENVIRONMENT),
         ("Evidence", EVIDENCE),
     ):
         arrows: list[str] = []

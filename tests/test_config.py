@@ -1,11 +1,15 @@
 """Settings: where they come from, and what is said when one is wrong."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from debug_mcp.config import IsolationPolicy, load
+from debug_mcp.config import IsolationPolicy, Settings, load
 from debug_mcp.errors import InvalidInput
+from debug_mcp.models.base import now
 
 
 @pytest.fixture
@@ -44,6 +48,32 @@ def test_a_value_that_cannot_be_is_refused_by_the_name_of_its_setting(
     monkeypatch.setenv("DEBUG_MCP_ISOLATION", "docker")
     with pytest.raises(InvalidInput, match=r"setting isolation: .*'require:bwrap'"):
         load()
+
+
+@pytest.mark.parametrize("value", ["1e999", "nan", "-1", "9" * 400])
+def test_no_number_is_so_large_that_it_fails_later(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [
+        name
+        for name, field in Settings.model_fields.items()
+        if re.search(r"\b(int|float)\b", str(field.annotation))
+    ]
+    assert len(numbers) > 20
+    for name in numbers:
+        monkeypatch.setenv(f"DEBUG_MCP_{name.upper()}", value)
+        with pytest.raises(InvalidInput, match=f"setting {name}"):
+            load()
+        monkeypatch.delenv(f"DEBUG_MCP_{name.upper()}")
+
+
+def test_the_longest_times_still_make_a_date() -> None:
+    longest = 36_500
+    settings = Settings(retention_days=longest, session_seconds=longest * 24 * 3600)
+    assert now() - timedelta(days=settings.retention_days) < now()
+    assert now() + timedelta(seconds=settings.session_seconds) > now()
+    with pytest.raises(ValidationError):
+        Settings(retention_days=longest + 1)
 
 
 def test_a_file_that_is_no_toml_is_named(file: Path) -> None:

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from debug_mcp.lifecycle import COMMAND, EVIDENCE, REPOSITORY, SESSION, sources, terminal
+from debug_mcp.lifecycle import (
+    COMMAND,
+    ENVIRONMENT,
+    EVIDENCE,
+    REPOSITORY,
+    SESSION,
+    sources,
+    terminal,
+)
 from debug_mcp.models.commands import CommandState
+from debug_mcp.models.environments import EnvironmentState
 from debug_mcp.models.evidence import EvidenceState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import SessionState
@@ -22,6 +31,7 @@ MACHINES = [
         REPOSITORY, RepositoryState, RepositoryState.CLONING, {"removed"}, id="repository"
     ),
     pytest.param(SESSION, SessionState, SessionState.PREPARING, {"closed", "failed"}, id="session"),
+    pytest.param(ENVIRONMENT, EnvironmentState, EnvironmentState.WAITING, set(), id="environment"),
     pytest.param(EVIDENCE, EvidenceState, EvidenceState.RUNNING, {"finished"}, id="evidence"),
     pytest.param(COMMAND, CommandState, CommandState.QUEUED, {"finished"}, id="command"),
 ]

@@ -8,10 +8,12 @@ from debug_mcp.artifacts.collect import Files
 from debug_mcp.config import README, Layout, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.service.audit import AuditService
+from debug_mcp.service.environment_keeping import EnvironmentKeeping
 from debug_mcp.service.retention import RetentionService
 from debug_mcp.service.tokens import TokenService
 from debug_mcp.store.audit import Audit
 from debug_mcp.store.database import Database, open_database
+from debug_mcp.store.environments import Environments
 from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.retention import Retention
@@ -53,7 +55,9 @@ async def open_retention(settings: Settings) -> AsyncIterator[RetentionService]:
         Conflict: Its schema is not one that this version can use.
     """
     async with _open_ledger(settings) as (layout, database):
-        yield retention_of(database, settings, layout)
+        audit = AuditService(Audit(database))
+        yield retention_of(database, audit, settings, layout)
+        await audit.close()
 
 
 @contextlib.asynccontextmanager
@@ -64,10 +68,14 @@ async def _open_ledger(settings: Settings) -> AsyncIterator[tuple[Layout, Databa
         yield layout, database
 
 
-def retention_of(database: Database, settings: Settings, layout: Layout) -> RetentionService:
+def retention_of(
+    database: Database, audit: AuditService, settings: Settings, layout: Layout
+) -> RetentionService:
     """Return what removes what is kept too long."""
+    environments = EnvironmentKeeping(Environments(database), settings, layout)
+    files = Files(layout.artifacts)
     return RetentionService(
-        Retention(database), Audit(database), Files(layout.artifacts), settings, layout
+        Retention(database), environments, Audit(database), audit, files, settings, layout
     )
 
 

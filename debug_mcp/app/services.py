@@ -15,6 +15,7 @@ from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.bisections import BisectionService
+from debug_mcp.service.bundles import BundleService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.clones import Clones
 from debug_mcp.service.closing import Closing
@@ -23,9 +24,12 @@ from debug_mcp.service.commands import CommandService
 from debug_mcp.service.comparisons import ComparisonService
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
+from debug_mcp.service.cores import Cores
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.ending import Ending
+from debug_mcp.service.environment_keeping import EnvironmentKeeping
+from debug_mcp.service.environments import EnvironmentService
 from debug_mcp.service.evidence import EvidenceService
 from debug_mcp.service.evidence_steps import Steps
 from debug_mcp.service.expiry import Expiry
@@ -65,6 +69,7 @@ from debug_mcp.store.choices import Choices
 from debug_mcp.store.commands import Commands
 from debug_mcp.store.database import Database, open_database
 from debug_mcp.store.debug_runs import DebugRuns
+from debug_mcp.store.environments import Environments
 from debug_mcp.store.evidence import Evidence
 from debug_mcp.store.expiries import Expiries
 from debug_mcp.store.load import Load
@@ -92,6 +97,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await stack.enter_async_context(schema_of(layout.database))
         database = await stack.enter_async_context(open_database(layout.database))
         wakeups = stack.enter_context(Wakeups(layout.instances, instance.id).listening())
+        wakeups.send_here()
         supervisor = stack.enter_context(Supervisor(Starter()))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -105,7 +111,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks.start_soon(services.audit.serve)
         tasks.start_soon(scheduler.serve)
         tasks.start_soon(expiry.serve)
-        tasks.start_soon(retention_of(database, settings, layout).serve)
+        tasks.start_soon(retention_of(database, ground.audit, settings, layout).serve)
         yield services
 
 
@@ -134,26 +140,40 @@ class _Ground:
         self.commands = Commands(database)
         self.artifacts = Artifacts(database)
         self.tokens = Tokens(database)
-        self.audit = Audit(database)
         self.confinement = Confinement(settings, layout, tasks)
         self.debug_runs = DebugRuns(database)
         self.evidence = Evidence(database)
         self.choices = Choices(database)
         self.task_rows = Tasks(database)
+        self.environments = Environments(database)
+        self.places = EnvironmentService(
+            self.environments,
+            self.sessions,
+            self.confinement,
+            EnvironmentKeeping(self.environments, settings, layout),
+            layout,
+        )
         self.files = Files(layout.artifacts)
         self.observers = Observers()
+        self.audit = AuditService(Audit(database), self.observers)
         self.load = LoadService(Load(database), layout)
         self.readiness = Readiness(database, settings, layout)
-        self.pool = Pool(self.repositories, self.confinement, settings, layout, instance, tasks)
+        self.pool = Pool(
+            self.repositories, self.confinement, settings, layout, instance, self.observers, tasks
+        )
 
 
 def _scheduler(on: _Ground) -> Scheduler:
-    collecting = Collecting(on.sessions, on.repositories, on.files, on.confinement, on.settings)
+    cores = Cores(on.files, on.confinement)
+    collecting = Collecting(
+        on.sessions, on.repositories, on.files, on.confinement, on.settings, cores
+    )
     return Scheduler(
         on.commands,
         on.sessions,
         on.confinement,
         collecting,
+        on.places,
         on.supervisor,
         on.settings,
         on.layout,
@@ -187,16 +207,13 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
     )
     commands = _commands(on, sessions, scheduler)
     evidence, steps = _evidence(on, sessions, commands, closing, scheduler)
-    bisections = BisectionService(
-        evidence, steps, on.repositories, repositories, commands, artifacts
-    )
     services = Services(
         repositories=repositories,
         removal=Removal(
             on.repositories, on.sessions, repositories, mirrors, clones, fetches, closing, on.pool
         ),
         sessions=sessions,
-        statuses=_statuses(on, sessions, exports),
+        statuses=_statuses(on, sessions, exports, setup),
         differences=differences,
         handovers=HandoverService(
             on.repositories, repositories, sessions, trees, exports, differences, artifacts
@@ -210,13 +227,16 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
         evidence=evidence,
         comparisons=ComparisonService(evidence, steps, repositories, sessions),
         flakiness=FlakinessService(evidence, steps, sessions, commands, differences),
-        bisections=bisections,
+        bisections=BisectionService(
+            evidence, steps, on.repositories, repositories, commands, artifacts
+        ),
+        bundles=_bundles(on, sessions, commands, artifacts),
         server=ServerService(on.commands, on.sessions, on.confinement, on.settings),
         readiness=on.readiness,
         observers=on.observers,
         load=on.load,
-        tokens=TokenService(on.tokens, Ending(on.commands, scheduler)),
-        audit=AuditService(on.audit, on.observers),
+        tokens=TokenService(on.tokens, Ending(on.commands, scheduler), on.audit.used_first),
+        audit=on.audit,
         watching=watching,
         choices=ChoiceService(on.choices),
         tasks=on.task_rows,
@@ -303,7 +323,16 @@ def _evidence(
     return EvidenceService(on.evidence, steps, on.instance, on.tasks), steps
 
 
-def _statuses(on: _Ground, sessions: SessionService, exports: ExportService) -> StatusService:
+def _bundles(
+    on: _Ground, sessions: SessionService, commands: CommandService, artifacts: ArtifactService
+) -> BundleService:
+    folder = on.layout.artifacts
+    return BundleService(on.evidence, on.artifacts, sessions, commands, artifacts, folder)
+
+
+def _statuses(
+    on: _Ground, sessions: SessionService, exports: ExportService, setup: Setup
+) -> StatusService:
     return StatusService(
         on.sessions,
         on.repositories,
@@ -312,6 +341,7 @@ def _statuses(on: _Ground, sessions: SessionService, exports: ExportService) -> 
         sessions,
         exports,
         on.confinement,
+        setup,
     )
 
 
@@ -333,7 +363,15 @@ def _sessions(
 ) -> tuple[Trees, SessionService, Setup]:
     uncommitted = Uncommitted(on.confinement, on.tasks)
     trees = Trees(on.repositories, repositories, on.confinement, on.pool, uncommitted, on.layout)
-    setup = Setup(on.commands, on.repositories, scheduler, on.settings)
+    setup = Setup(
+        on.commands,
+        on.sessions,
+        on.repositories,
+        on.environments,
+        on.places,
+        scheduler,
+        on.settings,
+    )
     service = SessionService(
         on.sessions,
         on.expiries,
@@ -350,7 +388,7 @@ def _sessions(
 
 
 def _expiry(on: _Ground, sessions: SessionService, closing: Closing) -> Expiry:
-    expiry = Expiry(on.expiries, on.sessions, closing, on.instance.id)
+    expiry = Expiry(on.expiries, on.sessions, closing, on.audit, on.instance.id)
     sessions.at_each_opening(expiry.wake)
     return expiry
 

@@ -7,15 +7,22 @@ from pathlib import Path
 from debug_mcp.models.artifacts import XML, ArtifactKind
 
 FIRST_BYTES = 4096
+_COVERAGE_NAMES = frozenset({"coverage.xml", ".coverage", "lcov.info"})
+# Cobertura; LCOV; the JSON of coverage.py, which begins with its own version.
+_COVERAGE = re.compile(
+    rb"<coverage[\s>]|\A(TN:.*\n)?SF:|\A\s*\{\s*\"meta\":\s*\{[^{}]*\"branch_coverage\":"
+)
+
+_ELF_CORE = (b"\x04\0", b"\0\x04")  # the kind of file, in either byte order
 
 
 def kind_of(name: str, first: bytes) -> ArtifactKind:
     """Guess what a file is good for from its name and first bytes."""
     if first.lstrip().startswith(b"<") and re.search(rb"<testsuites?[\s/>]", first):
         return ArtifactKind.JUNIT
-    if Path(name).name in {"coverage.xml", ".coverage", "lcov.info"} or b"<coverage " in first:
+    if Path(name).name in _COVERAGE_NAMES or _COVERAGE.search(first):
         return ArtifactKind.COVERAGE
-    if first.startswith(b"\x7fELF") and Path(name).name.startswith("core"):
+    if first.startswith(b"\x7fELF") and first[16:18] in _ELF_CORE:
         return ArtifactKind.CORE
     if name.endswith((".patch", ".diff")):
         return ArtifactKind.PATCH

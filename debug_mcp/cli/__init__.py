@@ -1,4 +1,4 @@
-"""The command line: stdio, serve, call, sessions, run, logs, get, token, gc, doctor and demo."""
+"""The command line: servers, single calls, commands for people, and those for operators."""
 
 import logging
 import sys
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from debug_mcp.cli.loading import loading
 from debug_mcp.errors import DebugMcpError
+from debug_mcp.runner.first import stand_first
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not be done, or 2 for wrong usage."""
+    stand_first()
     with loading():
         from debug_mcp.cli.parser import build_parser, parse  # noqa: PLC0415
 

@@ -80,6 +80,33 @@ def get(options: argparse.Namespace) -> int:
     return _person("get", options)
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Show which tests a change flips."""
+    return _person("compare", options)
+
+
+def flaky(options: argparse.Namespace) -> int:
+    """Show how often each test passes."""
+    return _person("flaky", options)
+
+
+def bisect(options: argparse.Namespace) -> int:
+    """Find the commit that broke something."""
+    return _person("bisect", options)
+
+
+def evidence(options: argparse.Namespace) -> int:
+    """Download all that a claim stands on."""
+    return _person("evidence", options)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check a bundle of evidence."""
+    from debug_mcp.cli.verifying import run_verify  # noqa: PLC0415
+
+    return run_verify(options)
+
+
 def token_create(options: argparse.Namespace) -> int:
     """Make a token."""
     return _token("create", options)

@@ -1,4 +1,7 @@
-"""``debug-mcp get``: an artifact as a file, checked, and gone on with where it was cut off."""
+"""``debug-mcp get``: an artifact as a file, checked, and gone on with where it was cut off.
+
+``debug-mcp evidence`` has a bundle made first, which is an artifact then.
+"""
 
 import argparse
 import hashlib
@@ -9,6 +12,7 @@ from debug_mcp.cli.place import File, Place
 from debug_mcp.cli.showing import READER_GONE, Output, Progress, ReaderGone, say
 from debug_mcp.cli.sizes import size_text
 from debug_mcp.errors import DebugMcpError, InvalidInput, ToolFailed, Unavailable
+from debug_mcp.operations.bundles import evidence_bundle
 
 _READ_BYTES = 1 << 20
 
@@ -16,15 +20,36 @@ _READ_BYTES = 1 << 20
 async def run_get(place: Place, options: argparse.Namespace) -> int:
     """Write an artifact to a file, or to standard output; return 0, or 1 or 2 as a call does."""
     try:
-        found = await place.file("artifact", options.artifact)
-        if options.output == "-":
-            return await _to_standard_output(place, options.artifact)
-        target = _target(options.output, found)
-        await _download(place, options.artifact, found, target)
+        return await _get(place, options.artifact, options.output)
     except DebugMcpError as error:
         return print_refusal(error, as_json=False)
     except OSError as error:
         return print_refusal(Unavailable(str(error)), as_json=False)
+
+
+async def run_evidence(place: Place, options: argparse.Namespace) -> int:
+    """Write a bundle of evidence to a file; return 0, or 1 or 2 as a call does."""
+    try:
+        made = await place.ask(evidence_bundle, evidence_id=options.id)
+        return await _get(place, made["artifact_id"], options.output)
+    except DebugMcpError as error:
+        return print_refusal(error, as_json=False)
+    except OSError as error:
+        return print_refusal(Unavailable(str(error)), as_json=False)
+
+
+async def _get(place: Place, artifact: str, output: str | None) -> int:
+    """Download an artifact to where it was asked for.
+
+    Raises:
+        DebugMcpError: It cannot be had.
+        OSError: It cannot be written.
+    """
+    found = await place.file("artifact", artifact)
+    if output == "-":
+        return await _to_standard_output(place, artifact)
+    target = _target(output, found)
+    await _download(place, artifact, found, target)
     say(f"{target} has {size_text(found.size)}")
     return 0
 

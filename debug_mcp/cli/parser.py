@@ -197,9 +197,9 @@ def _gc(subparsers: Subparsers) -> None:
         subparsers,
         "gc",
         commands.gc,
-        "remove commands, outputs and artifacts of sessions that ended: what is older than "
-        "retention_days, and the oldest beyond retention_bytes; and what the audit log has from "
-        "before audit_days; servers do so by themselves",
+        "remove commands, outputs and artifacts of sessions that ended, and evidence: what is "
+        "older than retention_days, and the oldest beyond retention_bytes; and what the audit log "
+        "has from before audit_days; servers do so by themselves",
     )
     gc.add_argument("--dry-run", action="store_true", help="say what would be removed")
     gc.add_argument("--json", action="store_true", help="print JSON")

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from debug_mcp.app import open_services
 from debug_mcp.cli.address import read_token, read_url, rest_root
 from debug_mcp.cli.answers import print_facts, print_refusal
-from debug_mcp.cli.getting import run_get
+from debug_mcp.cli.evidence import run_bisect, run_compare, run_flaky
+from debug_mcp.cli.getting import run_evidence, run_get
 from debug_mcp.cli.here import Here
 from debug_mcp.cli.opening import opened
 from debug_mcp.cli.place import Facts, Place
@@ -62,7 +63,13 @@ _COMMANDS: dict[str, Callable[[Place, argparse.Namespace], Awaitable[int]]] = {
     "run": run_run,
     "logs": run_logs,
     "get": run_get,
+    "compare": run_compare,
+    "flaky": run_flaky,
+    "bisect": run_bisect,
+    "evidence": run_evidence,
 }
+# Their exit codes say what came of it, 1 included.
+_OF_THEIR_OWN = ("run", "logs", "compare", "flaky", "bisect")
 
 
 async def run_person(name: str, options: argparse.Namespace, settings: Settings | None) -> int:
@@ -72,7 +79,7 @@ async def run_person(name: str, options: argparse.Namespace, settings: Settings 
             return await _COMMANDS[name](place, options)
     except DebugMcpError as error:
         code = print_refusal(error, as_json=False)
-        return NOT_RUN if name in ("run", "logs") else code
+        return NOT_RUN if name in _OF_THEIR_OWN else code
 
 
 @contextlib.asynccontextmanager

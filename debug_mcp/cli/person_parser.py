@@ -3,6 +3,13 @@
 import argparse
 
 from debug_mcp.cli import commands
+from debug_mcp.cli.evidence_parser import (
+    add_verify,
+    bisect_parser,
+    bundle_parser,
+    compare_parser,
+    flaky_parser,
+)
 from debug_mcp.cli.options import (
     Subparsers,
     add_command,
@@ -13,12 +20,14 @@ from debug_mcp.cli.options import (
 
 
 def add_person_commands(subparsers: Subparsers) -> None:
-    """Add ``sessions``, ``run``, ``logs`` and ``get``."""
-    for add in (_sessions, _run, _logs, _get):
+    """Add all of them, in the order of their use."""
+    of_evidence = (compare_parser, flaky_parser, bisect_parser, bundle_parser)
+    for add in (_sessions, _run, _logs, _get, *of_evidence):
         parser = add(subparsers)
         add_server(parser)
         add_data_dir(parser)
         add_isolation(parser)
+    add_verify(subparsers)
 
 
 def _sessions(subparsers: Subparsers) -> argparse.ArgumentParser:

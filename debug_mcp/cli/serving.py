@@ -68,6 +68,7 @@ async def _serve(settings: Settings) -> None:
                 on_ending=mcp.subscriptions.close,
                 answered=metrics.answered,
             )
+            metrics.count_open(server.count_open)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_announce, server, services, settings, isolation)
                 await server.serve_until_signalled()
@@ -88,7 +89,10 @@ async def _checked(services: Services, settings: Settings) -> Isolation:
         Unavailable: There is no sandbox, or nobody could be let in from other machines.
     """
     if settings.bootstrap_token is not None:
-        await services.tokens.bootstrap(settings.bootstrap_token.get_secret_value())
+        secret = settings.bootstrap_token.get_secret_value()
+        with services.audit.watching(LOCAL, "token_bootstrap", changes=False) as watched:
+            watched.object_id = await services.tokens.bootstrap(secret)
+            watched.changes = watched.object_id is not None
     isolation = (await services.server.info(LOCAL, ServerInfo())).isolation
     if not is_loopback(settings.http_host) and not await services.tokens.valid():
         raise Unavailable(

@@ -74,6 +74,26 @@ class Progress:
             sys.stderr.flush()
 
 
+class Status:
+    """One line that says how far something is, on a terminal; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        """Say this instead of what was said before."""
+        self._write(plain(text))
+
+    def clear(self) -> None:
+        """Leave the line empty."""
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r\033[K{text}")
+            sys.stderr.flush()
+
+
 def say(text: str) -> None:
     """Say something beside the output."""
     print(f"debug-mcp: {plain(text)}", file=sys.stderr, flush=True)

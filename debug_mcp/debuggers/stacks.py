@@ -14,6 +14,7 @@ _VALUE_CHARACTERS = 100
 
 # ``frame #0: 0x… program`work(n=3) at work.c:12:9``, and ``thread #1, name = 'program'``.
 _NATIVE_THREAD = re.compile(r"^[* ] thread #(\d+)(?:, name = '([^']*)')?")
+_NATIVE_VALUE = re.compile(r"^\([^)]*\) (?P<name>[A-Za-z_]\w*) = (?P<value>.*)$")
 _NATIVE_FRAME = re.compile(r"^\s+[* ] ?frame #\d+: 0x[0-9a-f]+ (.*)$")
 
 
@@ -98,6 +99,14 @@ def native_stacks(said: str) -> list[ThreadStack]:
     for stack in stacks:
         _cut(stack, FRAMES)
     return stacks
+
+
+def native_values(stack: ThreadStack, said: str) -> None:
+    """Add what ``frame variable`` of lldb says; a value that takes several lines is cut."""
+    found = [match for match in map(_NATIVE_VALUE.match, said.splitlines()) if match]
+    for match in found[:LOCALS]:
+        stack.values[match["name"]] = clip(match["value"], _VALUE_CHARACTERS)
+    stack.more_values = max(len(found) - LOCALS, 0)
 
 
 def _native_frame(said: str) -> str:

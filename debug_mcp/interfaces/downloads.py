@@ -5,10 +5,10 @@ guessed (``nosniff``), and the types that could run something are not named.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import anyio
@@ -23,6 +23,7 @@ from debug_mcp.interfaces.openapi_parts import errors
 from debug_mcp.interfaces.problems import problem
 from debug_mcp.interfaces.ranges import Part, asked_part
 from debug_mcp.interfaces.rest import PREFIX, names_tag
+from debug_mcp.models.outputs import StreamName
 from debug_mcp.service.services import Services
 
 CONTENT = "/artifacts/{artifact_id}/content"
@@ -38,6 +39,12 @@ _PASSIVE = (
     "application/zip",
     "application/gzip",
 )
+_STREAM = {
+    "name": "stream",
+    "in": "query",
+    "description": "default stdout; stderr of a command that was run with streams: separate",
+    "schema": {"enum": list(get_args(StreamName)), "default": "stdout"},
+}
 _HEADERS = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",
@@ -77,39 +84,57 @@ def download_routes(services: Services, principal_of: Callable[[], Principal]) -
     async def output(request: Request) -> Download:
         who, command_id = principal_of(), request.path_params["command_id"]
         with services.audit.watching(who, "output_download", command_id, changes=False):
-            command, path = await services.commands.file(who, command_id)
+            command, path = await services.commands.file(who, command_id, _stream(request))
+        name = command.id if path.name == "output" else f"{command.id}-{path.name}"
         return Download(
             # One that has not begun has written nothing.
             path if path.exists() else Path(os.devnull),
-            f"{command.id}.txt",
+            f"{name}.txt",
             "text/plain",
-            lambda size: f'"{command.id}-{size}"',
-            lambda other, size: _is_beginning(other, command.id, size),
+            lambda size: f'"{name}-{size}"',
+            lambda other, size: _is_beginning(other, name, size),
         )
 
     return [
         Route(PREFIX + CONTENT, _answering(artifact), methods=["GET"]),
-        Route(PREFIX + OUTPUT, _answering(output), methods=["GET"]),
+        Route(PREFIX + OUTPUT, _answering(output, "stream"), methods=["GET"]),
     ]
 
 
-def _is_beginning(tag: str, command_id: str, size: int) -> bool:
+def _stream(request: Request) -> StreamName:
+    """Return which stream of an output is asked for.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    asked = request.query_params.get("stream", "stdout")
+    for known in get_args(StreamName):
+        if asked == known:
+            return known  # type: ignore[no-any-return]
+    raise InvalidInput(f"no stream {asked!r}", field="stream", candidates=get_args(StreamName))
+
+
+def _is_beginning(tag: str, name: str, size: int) -> bool:
     """Return whether a tag is of this output when it was shorter, or as long.
 
     Output only grows: what somebody has of it stays right, so a download goes on while it does.
     """
     start, _, length = tag.strip('"').rpartition("-")
-    return start == command_id and length.isdecimal() and int(length[:18]) <= size
+    return start == name and length.isdecimal() and int(length[:18]) <= size
 
 
 def _answering(
-    find: Callable[[Request], Awaitable[Download]],
+    find: Callable[[Request], Awaitable[Download]], *takes: str
 ) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
-            if request.query_params:
-                name = next(iter(request.query_params))
-                raise InvalidInput(f"unknown key {name!r}: a download takes none", field=name)
+            for name in request.query_params:
+                if name not in takes:
+                    raise InvalidInput(
+                        f"unknown key {name!r}: a download takes {' '.join(takes) or 'none'}",
+                        field=name,
+                        candidates=takes,
+                    )
             download = await find(request)
             file = await anyio.open_file(download.path, "rb")
         except DebugMcpError as error:
@@ -176,12 +201,17 @@ def download_items() -> dict[str, dict[str, Any]]:
                            "Download a command's output",
                            "All bytes that a command has written up to now. While it goes on, ask "
                            "again from where you are with Range; the ETag of before may stand in "
-                           "If-Range."),
+                           "If-Range.", query=[_STREAM]),
     }  # fmt: skip
 
 
 def _described(
-    name: str, argument: str, scope: Scope, summary: str, description: str
+    name: str,
+    argument: str,
+    scope: Scope,
+    summary: str,
+    description: str,
+    query: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     told = {"required": True, "schema": {"type": "string"}}
     named = ("ETag", "Accept-Ranges", "Content-Disposition", "X-Content-Type-Options")
@@ -200,6 +230,7 @@ def _described(
                 {"name": header, "in": "header", "schema": {"type": "string"}}
                 for header in ("Range", "If-Range", "If-None-Match")
             ),
+            *query,
         ],
         "responses": {
             "200": {"description": "All of it.", "headers": headers, "content": content},

@@ -22,7 +22,7 @@ from debug_mcp.models.commands import CommandState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import SessionState
 from debug_mcp.service.load import LoadSeen
-from debug_mcp.service.observers import SeenEnd
+from debug_mcp.service.observers import Found, SeenEnd
 from debug_mcp.service.services import Services
 
 METRICS_PATH = "/metrics"
@@ -69,9 +69,26 @@ class Metrics:
         self._failures = Counter(
             "debug_mcp_token_failures", "Requests without a valid token.", registry=registry
         )
+        self._looks = Counter(
+            "debug_mcp_pool_looks",
+            "Sessions that looked for a prepared tree, by what they found.",
+            ["found"],
+            registry=registry,
+        )
+        for found in Found:
+            self._looks.labels(found)
+        self._open = Gauge(
+            "debug_mcp_http_open", "Requests under way.", ["kind"], registry=registry
+        )
+        self._count_open: Callable[[], Mapping[str, int]] = dict
         self._gauges = _Gauges(registry)
         services.observers.at_each_call(self._called)
         services.observers.at_each_end(self._ended)
+        services.observers.at_each_look_for_a_tree(self._looked)
+
+    def count_open(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Have the requests that are under way counted by this, by their kind."""
+        self._count_open = count
 
     def answered(self, status: int) -> None:
         """Count a response."""
@@ -82,11 +99,16 @@ class Metrics:
     async def page(self, accept: str) -> tuple[bytes, str]:
         """Return the numbers as they are now, and the type in which they are written."""
         self._gauges.set(await self._services.load.look())
+        for kind, number in self._count_open().items():
+            self._open.labels(kind).set(number)
         encode, media_type = choose_encoder(accept)
         return await anyio.to_thread.run_sync(encode, self._registry), media_type
 
     def _called(self, call: Entry) -> None:
         self._calls.labels(call.operation, call.outcome).observe(call.seconds)
+
+    def _looked(self, found: Found) -> None:
+        self._looks.labels(found).inc()
 
     def _ended(self, end: SeenEnd) -> None:
         kind = end.command.kind

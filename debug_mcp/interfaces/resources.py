@@ -13,16 +13,16 @@ from mcp.types import (
 )
 
 from debug_mcp.auth.principal import Scope
-from debug_mcp.errors import DebugMcpError
+from debug_mcp.errors import DebugMcpError, NotFound
 from debug_mcp.interfaces.errors import protocol_error
-from debug_mcp.interfaces.uris import ARTIFACT, DIFF, OUTPUT, parse_uri
+from debug_mcp.interfaces.uris import ARTIFACT, DIFF, OUTPUT, STDERR, ResourceUri, parse_uri
 from debug_mcp.models.artifacts import Artifact
+from debug_mcp.models.outputs import PAGE_BYTES, CommandOutput, OutputView
 from debug_mcp.operations.registry import Call
 from debug_mcp.service.artifacts import artifact_uri
 
 PAGE = 50
 READ_LIMIT_BYTES = 256 * 1024
-_OUTPUT_BYTES = 40_000
 
 TEMPLATES = [
     ResourceTemplate(
@@ -39,6 +39,13 @@ TEMPLATES = [
         description="The end of what a command wrote; command_output reads the rest.",
     ),
     ResourceTemplate(
+        name="stderr",
+        title="Standard error of a command",
+        uri_template=STDERR,
+        mime_type="text/plain",
+        description="The end of a stderr that is apart; command_output reads the rest.",
+    ),
+    ResourceTemplate(
         name="diff",
         title="Changes of a session",
         uri_template=DIFF,
@@ -51,6 +58,7 @@ TEMPLATES = [
 SCOPES = {
     ARTIFACT: Scope.ARTIFACT_READ,
     OUTPUT: Scope.SESSION_READ,
+    STDERR: Scope.SESSION_READ,
     DIFF: Scope.SESSION_READ,
 }
 
@@ -86,7 +94,7 @@ async def read_resource(call: Call, uri: str) -> ReadResourceResult:
                 return await _artifact(call, uri, found.object_id)
             if found.scheme == "session":
                 return await _diff(call, uri, found.object_id)
-            return await _output(call, uri, found.object_id)
+            return await _output(call, found)
     except DebugMcpError as error:
         raise protocol_error(error, uri=uri) from error
 
@@ -110,13 +118,21 @@ async def _artifact(call: Call, uri: str, artifact_id: str) -> ReadResourceResul
     return ReadResourceResult(contents=[contents])
 
 
-async def _output(call: Call, uri: str, command_id: str) -> ReadResourceResult:
-    tail = await call.services.commands.tail(call.principal, command_id, _OUTPUT_BYTES)
-    arguments = {"command_id": command_id, "mode": "range", "offset": 0}
-    meta = _rest(tail.total_bytes, "command_output", arguments) if tail.offset else None
-    return ReadResourceResult(
-        contents=[TextResourceContents(uri=uri, mime_type="text/plain", text=tail.text, _meta=meta)]
+async def _output(call: Call, uri: ResourceUri) -> ReadResourceResult:
+    asked: dict[str, Any] = {"command_id": uri.object_id}
+    if uri.rest == "stderr":
+        asked["stream"] = uri.rest
+    elif uri.rest:
+        raise NotFound(f"no resource {uri.text!r}", candidates=[OUTPUT, STDERR])
+    args = CommandOutput(**asked, mode="tail", length=PAGE_BYTES)
+    page = await call.services.commands.output(call.principal, args)
+    output, meta = page.output or OutputView(text="", total_bytes=0), None
+    if output.offset:
+        meta = _rest(output.total_bytes, "command_output", {**asked, "mode": "range", "offset": 0})
+    contents = TextResourceContents(
+        uri=uri.text, mime_type="text/plain", text=output.text, _meta=meta
     )
+    return ReadResourceResult(contents=[contents])
 
 
 async def _diff(call: Call, uri: str, session_id: str) -> ReadResourceResult:

@@ -106,7 +106,7 @@ def _take_key(key: str, sent: dict[str, Any], operation: Operation) -> None:
         InvalidInput: The operation takes no key, or the body has another one.
     """
     if _KEY not in operation.arguments.model_fields:
-        if operation.read_only:
+        if operation.idempotent:
             return  # asking twice is no harm
         raise InvalidInput(
             f"{operation.name} takes no Idempotency-Key: look at what it did before you repeat it",

@@ -136,10 +136,12 @@ async def _watch(call: Call, text: str, tell: Tell) -> list[Stop]:
     uri = parse_uri(text)
     if uri.scheme == "session":
         raise InvalidInput("what changes in a session is not announced; subscribe to output://…")
-    if uri.scheme == "artifact":
-        await call.services.artifacts.owned(call.principal, uri.object_id)
-        return []
-    command = await call.services.commands.owned(call.principal, uri.object_id)
+    audit = call.services.audit
+    with audit.watching(call.principal, "resource_subscribe", uri.object_id, changes=False):
+        if uri.scheme == "artifact":
+            await call.services.artifacts.owned(call.principal, uri.object_id)
+            return []
+        command = await call.services.commands.owned(call.principal, uri.object_id)
     return [call.services.watching.output(command, tell)]
 
 

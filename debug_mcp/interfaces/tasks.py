@@ -21,6 +21,7 @@ from mcp.types import (
 )
 from pydantic import Field
 
+from debug_mcp.errors import NotFound
 from debug_mcp.interfaces.tools import Tools
 from debug_mcp.operations.registry import Call
 from debug_mcp.store.tasks import TIME_TO_LIVE, Task
@@ -106,7 +107,9 @@ class CommandTasks:
         call = self._calling()
         task = await call.services.tasks.owned(params.task_id, call.principal.name)
         if task is None:
-            raise MCPError(INVALID_PARAMS, "no such task of yours; it may be over a day old")
+            missing = NotFound("no such task of yours; it may be over a day old")
+            call.services.audit.refused(call.principal, "task", missing)
+            raise MCPError(INVALID_PARAMS, missing.message)
         return task
 
 

@@ -47,7 +47,7 @@ def _tool(operation: Operation) -> Tool:
         annotations=ToolAnnotations(
             read_only_hint=operation.read_only,
             destructive_hint=operation.destructive,
-            idempotent_hint=operation.read_only,
+            idempotent_hint=operation.idempotent,
             open_world_hint=operation.open_world,
         ),
     )

@@ -6,17 +6,19 @@ from debug_mcp.errors import NotFound
 
 ARTIFACT = "artifact://{artifact_id}/{+name}"
 OUTPUT = "output://{command_id}"
+STDERR = "output://{command_id}/stderr"
 DIFF = "session://{session_id}/diff"
-TEMPLATES = (ARTIFACT, OUTPUT, DIFF)
+TEMPLATES = (ARTIFACT, OUTPUT, STDERR, DIFF)
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceUri:
-    """A URI, taken apart: ``scheme`` says what ``object_id`` is the id of."""
+    """A URI, taken apart: ``scheme`` says what ``object_id`` is the id of, ``rest`` what of it."""
 
     text: str
     scheme: str
     object_id: str
+    rest: str
 
 
 def parse_uri(text: str) -> ResourceUri:
@@ -29,4 +31,5 @@ def parse_uri(text: str) -> ResourceUri:
     scheme, _, rest = text.partition("://")
     if scheme not in {template.partition("://")[0] for template in TEMPLATES}:
         raise NotFound(f"no resource {text!r}", candidates=list(TEMPLATES))
-    return ResourceUri(text, scheme, rest.partition("/")[0])
+    object_id, _, rest = rest.partition("/")
+    return ResourceUri(text, scheme, object_id, rest)

@@ -71,11 +71,7 @@ WaitSeconds = Annotated[float, Field(ge=0, le=50)]
 
 IdempotencyKey = Annotated[
     str | None,
-    Field(
-        min_length=1,
-        max_length=200,
-        description="a call sent again with its key is done once",
-    ),
+    Field(min_length=1, max_length=200, description="same key: done once"),
 ]
 
 

@@ -10,10 +10,11 @@ from pydantic import Field, StringConstraints
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import CollectedView, Globs
 from debug_mcp.models.base import Arguments, IdempotencyKey, Moment, Seconds, View, WaitSeconds
+from debug_mcp.models.coverage import CoverageView
 from debug_mcp.models.environment import Environment
 from debug_mcp.models.outputs import CommandId, OutputView
 from debug_mcp.models.results import ResultsView
-from debug_mcp.models.sessions import SessionId
+from debug_mcp.models.sessions import Isolation, SessionId
 
 # Of one command of a repository's set-up.
 SCRIPT_CHARACTERS = 96 * 1024
@@ -74,7 +75,7 @@ class CommandRun(Arguments):
         | Annotated[list[str], Field(min_length=1, max_length=4096)]
     ) = Field(description="a string runs in bash (or sh); a list runs without a shell")
     cwd: str = Field(default=".", max_length=4096, description="relative to the tree's root")
-    env: Environment = Field(default={}, description="further variables, by name")
+    env: Environment = Field(default={}, description="further variables")
     stdin: str | None = Field(
         default=None,
         max_length=STDIN_CHARACTERS,
@@ -93,8 +94,9 @@ class CommandRun(Arguments):
     wait_seconds: WaitSeconds = Field(
         default=RUN_WAIT_SECONDS, description="answer after this long; default 20, at most 50"
     )
-    until: str | None = Field(default=None, description="answer earlier: see command_wait")
-    network: bool = Field(default=False, description="share the host's network")
+    until: str | None = Field(default=None, description="see command_wait")
+    streams: Literal["separate"] | None = Field(default=None, description="stderr apart")
+    network: bool = Field(default=False, description="share the host's network; else there is none")
     parallel: bool = Field(default=False, description="run beside the session's queue")
     artifacts: Globs = Field(
         default=[], description="globs of files to keep at its end, besides the repository's"
@@ -156,6 +158,7 @@ class Limit(View):
 class Command:
     """A stored command: what was asked (``request``), and what became of it.
 
+    ``output_bytes`` are those of all streams, ``stderr_bytes`` those of a stderr kept apart.
     ``damaged``: nobody can read what was asked, and ``request`` only stands for it.
     """
 
@@ -177,6 +180,7 @@ class Command:
     memory_bytes: int | None = None
     stragglers: int | None = None
     output_bytes: int | None = None
+    stderr_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
     limit: Limit | None = None
@@ -213,7 +217,9 @@ class UntilView(View):
 class CommandView(View):
     """A command as a caller sees it: ids and outcome first, then what it printed.
 
-    ``unread``: bytes of its output, from ``since`` on, that this view leaves out.
+    ``output`` is stdout and stderr as one stream, or stdout alone where ``stderr`` is kept apart.
+    ``unread``: bytes of them, of the output from ``since`` on, that this view leaves out.
+    ``isolation`` is said where it is less than the sandbox.
     """
 
     command_id: str
@@ -228,10 +234,13 @@ class CommandView(View):
     until: UntilView | None = None
     limit: Limit | None = None
     tests: ResultsView | None = None
+    coverage: CoverageView | None = None
     output: OutputView | None = None
+    stderr: OutputView | None = None
     unread: int | None = None
     artifacts: tuple[CollectedView, ...] = ()
     more_artifacts: int | None = None
+    isolation: Isolation | None = None
     hint: str | None = None
     next: NextCall | None = None
 

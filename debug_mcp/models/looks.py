@@ -6,7 +6,7 @@ from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import CollectedView
 from debug_mcp.models.base import Arguments, Moment, View
 from debug_mcp.models.commands import CommandRow
-from debug_mcp.models.sessions import Isolation, PathsView, SessionId, SessionState
+from debug_mcp.models.sessions import Isolation, PathsView, SessionId, SessionState, SetupView
 
 PATHS = 200
 
@@ -105,6 +105,7 @@ class SessionStatusView(View):
     network: bool | None = None
     workspace: str | None = None
     paths: PathsView | None = None
+    setup: SetupView | None = None
     head: HeadView | None = None
     changes: ChangesView | None = None
     queue: QueueLengthView | None = None

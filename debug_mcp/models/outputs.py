@@ -5,18 +5,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from debug_mcp.errors import NextCall
-from debug_mcp.models.base import Arguments, View
+from debug_mcp.models.base import Arguments, Seconds, View
 
 CommandId = Annotated[str, Field(min_length=1, max_length=64)]
 Mode = Literal["tail", "head", "range", "search", "errors"]
+StreamName = Literal["stdout", "stderr"]
 PAGE_BYTES = 40_000
 
 
 class CommandOutput(Arguments):
-    """Arguments of ``command_output``."""
+    """Arguments of ``command_output``. ``stream``: a stderr that is apart, instead of stdout."""
 
     command_id: CommandId
     mode: Mode | None = Field(default=None, description="default tail")
+    stream: Literal["stderr"] | None = None
     pattern: str | None = Field(
         default=None, description="a text within a line, or re: and an RE2 pattern"
     )
@@ -28,7 +30,7 @@ class CommandOutput(Arguments):
     limit: int = Field(
         default=20, ge=1, le=100, description="matches or errors; default 20, at most 100"
     )
-    raw: bool = Field(default=False, description="with escape codes and progress bars' every state")
+    raw: bool = Field(default=False, description="with escape codes")
 
 
 class OutputView(View):
@@ -46,10 +48,14 @@ class OutputView(View):
 
 
 class MatchView(View):
-    """A line in which something was found; ``offset`` is that of the match, ``line`` from 1."""
+    """A line in which something was found; ``offset`` is that of the match, ``line`` from 1.
+
+    ``after_seconds``: when it was written, counted from the command's start.
+    """
 
     offset: int
     line: int
+    after_seconds: Seconds | None = None
     text: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -58,7 +64,7 @@ class MatchView(View):
 class FaultView(View):
     """A line that looks like an error; ``count`` lines say the same, if it is not the only one.
 
-    ``at`` is the last place that a traceback names.
+    ``at`` is the last place that a traceback names, ``after_seconds`` as in a match.
     """
 
     kind: str
@@ -66,6 +72,7 @@ class FaultView(View):
     at: str | None = None
     offset: int
     line: int
+    after_seconds: Seconds | None = None
     count: int | None = None
 
 
@@ -73,12 +80,14 @@ class OutputPage(View):
     """A page of a command's output: a part of it, or what was found in it.
 
     ``total_matches`` counts the lines from ``offset`` on, up to ``searched_to`` where that is not
-    the end. ``next_offset`` goes on behind what is shown.
+    the end. ``next_offset`` goes on behind what is shown. ``written_seconds``: when the first and
+    the last byte of the part were written, counted from the command's start.
     """
 
     command_id: str
     mode: Mode
     state: str
+    written_seconds: tuple[Seconds, Seconds] | None = None
     output: OutputView | None = None
     matches: tuple[MatchView, ...] = ()
     total_matches: int | None = None

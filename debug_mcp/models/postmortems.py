@@ -34,12 +34,15 @@ class StackView(View):
 
 
 class ProcessView(View):
-    """A process of the command, by its number inside the session; ``why`` it has no stacks."""
+    """A process of the command, by its number inside the session; ``why`` it has no stacks.
 
-    process: int
+    Of one in a core file neither number nor time is known.
+    """
+
+    process: int | None = None
     command: str
     state: str
-    cpu_seconds: Seconds
+    cpu_seconds: Seconds | None = None
     threads: tuple[StackView, ...] = ()
     more_threads: int | None = None
     why: str | None = None
@@ -58,8 +61,9 @@ class PostmortemView(View):
 
 
 class LastLook(View):
-    """What is kept of a look shortly before a deadline."""
+    """What is kept of a look shortly before a deadline, or into a core file (its name)."""
 
     looked_at: datetime
     processes: tuple[ProcessView, ...]
     more_processes: int | None = None
+    core: str | None = None

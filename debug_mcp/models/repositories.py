@@ -1,19 +1,18 @@
 """Repository: a registered upstream with its mirror."""
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from debug_mcp.errors import NextCall
 from debug_mcp.models.artifacts import Globs
 from debug_mcp.models.base import Arguments, Moment, View, WaitSeconds
-from debug_mcp.models.commands import SCRIPT_CHARACTERS
 from debug_mcp.models.environment import Environment
+from debug_mcp.models.environments import Recipe, Steps
 
 INIT_WAIT_SECONDS = 20
 
@@ -38,7 +37,8 @@ class Repository:
         synced_at: When the mirror was last known to equal its upstream.
         default_ref: Where sessions start that name no ref; None means the upstream's ``HEAD``.
         depth: How many commits of each branch the mirror has; None means all.
-        setup: Shell commands that prepare the environment of a session, in order.
+        setup: Shell commands that prepare each session, in order; or how an environment is built
+            that sessions share.
         artifacts: Globs, relative to the tree, of what a command's end collects.
         env: Variables of every command in its sessions.
     """
@@ -54,39 +54,22 @@ class Repository:
     synced_at: datetime | None = None
     default_ref: str | None = None
     depth: int | None = None
-    setup: tuple[str, ...] = ()
+    setup: tuple[str, ...] | Recipe = ()
     artifacts: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def setup_script(steps: Sequence[str]) -> str:
-    """Return one shell script: each step is shown, and the first that fails ends it."""
-    return "\n".join(
-        f"printf '%s\\n' {shlex.quote(f'+ {step}')}\n{{ {step}\n}} || exit" for step in steps
-    )
-
-
-def _check_together(steps: list[str]) -> list[str]:
-    """Refuse steps that no command could hold together."""
-    size = len(setup_script(steps))
-    if size > SCRIPT_CHARACTERS:
-        raise ValueError(
-            f"the steps make a script of {size} characters, the limit is {SCRIPT_CHARACTERS}: put "
-            "them into a file of the repository and call that"
-        )
-    return steps
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+def _kind_of_setup(value: object) -> str:
+    return "shared" if isinstance(value, dict | Recipe) else "commands"
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+# In the schema without the members of a recipe: they are in the description.
+_SETUP_SCHEMA = {"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "object"}]}
 Setup = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=SCRIPT_CHARACTERS)]],
-    BeforeValidator(_one_or_many),
-    Field(max_length=50),
-    AfterValidator(_check_together),
+    Annotated[Steps, Tag("commands")] | Annotated[Recipe, Tag("shared")],
+    Discriminator(_kind_of_setup),
+    WithJsonSchema(_SETUP_SCHEMA),
 ]
 
 
@@ -102,7 +85,9 @@ class RepositoryInit(Arguments):
         default=None, ge=0, le=1_000_000, description="commits of each branch; default 0: all"
     )
     setup: Setup | None = Field(
-        default=None, description="shell commands that prepare a session's environment"
+        default=None,
+        description="commands before each session's first; or {run, locks, outputs}: run once, "
+        "into /env, from the files locks",
     )
     artifacts: Globs | None = Field(
         default=None, description="globs collected at each command's end"
@@ -117,7 +102,7 @@ class RepositoryInit(Arguments):
         given: dict[str, Any] = {
             "default_ref": None if self.default_ref == "HEAD" else self.default_ref,
             "depth": self.depth or None,
-            "setup": tuple(self.setup or ()),
+            "setup": self.setup if isinstance(self.setup, Recipe) else tuple(self.setup or ()),
             "artifacts": tuple(self.artifacts or ()),
             "env": dict(self.env or {}),
         }
@@ -152,7 +137,7 @@ class RepositoryView(View):
     error: str | None = None
     default_ref: str | None = None
     depth: int | None = None
-    setup: tuple[str, ...] = ()
+    setup: tuple[str, ...] | Recipe = ()
     artifacts: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     hint: str | None = None

@@ -50,6 +50,7 @@ class WorkSession:
         expires_at: Its end at the latest.
         idle_seconds: How long it may go unused.
         used_at: When it was last used, to a twentieth of that; the end of a command counts.
+        environment: The id of the environment that its commands have, or wait for.
     """
 
     id: str
@@ -70,6 +71,7 @@ class WorkSession:
     idle_seconds: int | None = None
     used_at: datetime | None = None
     closed_at: datetime | None = None
+    environment: str | None = None
 
     @property
     def unused_until(self) -> datetime | None:
@@ -169,10 +171,15 @@ class ProjectView(View):
 
 
 class SetupView(View):
-    """What became of a session's set-up: a command's outcome; without one it goes on."""
+    """What became of a session's set-up: a command's outcome; without one it goes on.
+
+    ``environment`` is what it built, for all sessions that need the same. ``command_id`` is absent
+    where another principal's session built that.
+    """
 
     outcome: str | None = None
-    command_id: str
+    command_id: str | None = None
+    environment: str | None = None
 
 
 class PathsView(View):

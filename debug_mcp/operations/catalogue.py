@@ -2,6 +2,7 @@
 
 from debug_mcp.operations.artifacts import artifact_list, artifact_read
 from debug_mcp.operations.audit import audit_list
+from debug_mcp.operations.bundles import evidence_bundle
 from debug_mcp.operations.commands import (
     command_cancel,
     command_input,
@@ -73,4 +74,7 @@ ADMIN: tuple[Operation, ...] = (
 )
 """What is a route of REST alone: no secret passes through a model."""
 
-REST: tuple[Operation, ...] = (*CORE, *ADMIN)
+BUNDLES: tuple[Operation, ...] = (evidence_bundle,)
+"""What is a route of REST and a command: an agent has no place to put the file."""
+
+REST: tuple[Operation, ...] = (*CORE, *ADMIN, *BUNDLES)

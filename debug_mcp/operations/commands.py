@@ -28,8 +28,7 @@ async def command_run(call: Call, args: CommandRun) -> CommandView:
     A longer one goes on: follow it with command_wait. Each command is a new process in the same
     machine-like session: cd and variables do not carry over; files, /tmp and the home do. All
     processes of a command end with it. A non-zero exit code is a normal answer. Commands of one
-    session run one after the other, unless parallel is true. There is no network unless network
-    is true.
+    session run one after the other, unless parallel is true.
     """
     return await call.services.commands.run(call.principal, args, call.report)
 
@@ -83,12 +82,13 @@ async def command_input(call: Call, args: CommandInput) -> CommandView:
     scope=Scope.COMMAND_RUN,
     routes=(Route("POST", "/commands/{command_id}/cancel"),),
     title="Cancel a command",
+    idempotent=True,
     destructive=True,
 )
 async def command_cancel(call: Call, args: CommandCancel) -> CommandView:
     """End a command and every process of it: SIGTERM, a grace period, SIGKILL.
 
-    One that waits in the queue never starts. One that has ended stays as it ended.
+    A queued one never starts; one that has ended stays as it ended.
     """
     return await call.services.commands.cancel(call.principal, args)
 

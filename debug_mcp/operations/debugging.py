@@ -58,5 +58,5 @@ async def debug_inspect(call: Call, args: DebugInspect) -> DebugView:
     read_only=True,
 )
 async def debug_postmortem(call: Call, args: DebugPostmortem) -> PostmortemView:
-    """Show the stacks of all threads of a running command, or of one just before it timed out."""
+    """Show all threads' stacks of a running command, or as it timed out or crashed (core kept)."""
     return await call.services.postmortems.show(call.principal, args)

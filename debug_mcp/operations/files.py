@@ -14,8 +14,7 @@ from debug_mcp.operations.registry import Call, Route, operation
 async def file_read(call: Call, args: FileRead) -> FileView:
     """Read lines of a file in a session's tree, numbered, or list a folder.
 
-    The number and two spaces are no part of a line. Very long lines are cut with a mark. A path
-    that is not there is answered with those that it may have meant.
+    The number and two spaces are no part of a line. Very long lines are cut with a mark.
     """
     return await call.services.files.read(call.principal, args)
 
@@ -31,7 +30,6 @@ async def file_edit(call: Call, args: FileEdit) -> FilesView:
 
     Each edit is {path, old, new}: old must occur exactly once, so give enough lines around it;
     {path, content}: the whole file, new folders are made; or {path, delete: true}. Or send a patch,
-    as git diff prints it. Modes and line ends are kept. A command that is running is not waited
-    for and sees the change.
+    as git diff prints it. A command that is running is not waited for and sees the change.
     """
     return await call.services.files.edit(call.principal, args)

@@ -11,19 +11,23 @@ The name, the description (the docstring) and the schemas of the MCP tool all co
 definition, and so do the REST routes, their OpenAPI description and the command line.
 """
 
+import contextlib
 import difflib
+import errno
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.errors import InvalidInput
+from debug_mcp.errors import InvalidInput, Unavailable
 from debug_mcp.models.base import Arguments, Report, View, silent
 from debug_mcp.operations.arguments import parse
 from debug_mcp.service.audit import object_in
 from debug_mcp.service.services import Services
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,8 @@ class Operation:
 
     ``scope`` and all of ``also`` are needed; ``further`` are those that some calls need besides, by
     what such a call has. The service checks them, and tests hold the two equal. ``read_only``: it
-    changes nothing. ``destructive``: it may end or remove something. ``open_world``: what it runs
-    may reach beyond this machine.
+    changes nothing. ``destructive``: it may end or remove something. ``idempotent``: asking for the
+    same again changes nothing more. ``open_world``: what it runs may reach beyond this machine.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Operation:
     result: type[View]
     read_only: bool
     destructive: bool
+    idempotent: bool
     open_world: bool
     also: tuple[Scope, ...]
     further: Mapping[str, Scope]
@@ -95,9 +100,27 @@ class Operation:
             call.principal, self.name, object_in(raw), changes=not self.read_only
         ) as watched:
             args = parse(self.name, self.arguments, raw)
-            view = await self.function(call, _patient(args, call.services.default_wait))
+            with _explained():
+                view = await self.function(call, _patient(args, call.services.default_wait))
             watched.object_id = object_in(view) or watched.object_id
-            return view
+        if not self.read_only:
+            await call.services.audit.stored()
+        return view
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Tell a full disk from a fault of ours.
+
+    Raises:
+        Unavailable: The disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise Unavailable("the disk is full: nothing can be written until it has room") from error
 
 
 def _patient(args: Arguments, longest: float | None) -> Arguments:
@@ -133,6 +156,7 @@ def operation(
     title: str,
     read_only: bool = False,
     destructive: bool = False,
+    idempotent: bool = False,
     open_world: bool = False,
 ) -> Callable[[Callable[[Call, Any], Awaitable[View]]], Operation]:
     """Make an operation of a function; its docstring is what a model reads."""
@@ -149,6 +173,7 @@ def operation(
             result=hints["return"],
             read_only=read_only,
             destructive=destructive,
+            idempotent=read_only or idempotent,
             open_world=open_world,
             also=also,
             further=further or {},

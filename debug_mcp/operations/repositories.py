@@ -16,6 +16,7 @@ from debug_mcp.operations.registry import Call, Route, operation
     scope=Scope.REPOSITORY_WRITE,
     routes=(Route("POST", "/repositories", creates="/repositories/{repository}"),),
     title="Register a repository",
+    idempotent=True,
     open_world=True,
 )
 async def repository_init(call: Call, args: RepositoryInit) -> RepositoryView:
@@ -46,6 +47,7 @@ async def repository_list(call: Call, args: RepositoryList) -> RepositoriesView:
     also=(Scope.REPOSITORY_READ,),
     routes=(Route("DELETE", "/repositories/{name}"),),
     title="Remove a repository",
+    idempotent=True,
     destructive=True,
 )
 async def repository_remove(call: Call, args: RepositoryRemove) -> RemovedView:

@@ -80,6 +80,7 @@ async def session_export(call: Call, args: SessionExport) -> ExportView:
     scope=Scope.SESSION_WRITE,
     routes=(Route("DELETE", "/sessions/{session_id}"),),
     title="Close a session",
+    idempotent=True,
     destructive=True,
 )
 async def session_close(call: Call, args: SessionClose) -> ClosedView:

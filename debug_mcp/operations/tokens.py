@@ -62,6 +62,7 @@ async def token_rotate(call: Call, args: TokenRotate) -> TokenSecretView:
     scope=Scope.ADMIN,
     routes=(Route("DELETE", "/tokens/{token}"),),
     title="Revoke a token",
+    idempotent=True,
     destructive=True,
 )
 async def token_revoke(call: Call, args: TokenRevoke) -> TokenView:

@@ -69,6 +69,8 @@ def command_environment(
     session_id: str,
     command_id: str,
     extra: Mapping[str, str],
+    shared: str | None = None,
+    building: bool = False,
 ) -> dict[str, str]:
     """Return the whole environment of one command.
 
@@ -80,6 +82,8 @@ def command_environment(
         session_id: Its session.
         command_id: Itself.
         extra: What its caller asked for.
+        shared: The built environment of its session.
+        building: It builds that, so what it installs belongs there.
     """
     environment = {
         **_FIXED,
@@ -89,11 +93,13 @@ def command_environment(
         "DEBUG_MCP_SESSION": session_id,
         "DEBUG_MCP_COMMAND": command_id,
     }
+    first = [] if shared is None else [f"{shared}/bin"]
     if scripts is not None:
-        virtual = f"{home}/{VIRTUAL_ENVIRONMENT}"
-        environment |= {
-            "PATH": f"{virtual}/bin:{scripts}:{path}",
-            "VIRTUAL_ENV": virtual,
-            "UV_PROJECT_ENVIRONMENT": virtual,
-        }
+        own = f"{home}/{VIRTUAL_ENVIRONMENT}"
+        virtual = shared if building and shared is not None else own
+        first = [*([] if building else [f"{own}/bin"]), *first, scripts]
+        environment |= {"VIRTUAL_ENV": virtual, "UV_PROJECT_ENVIRONMENT": virtual}
+    if shared is not None:
+        environment["DEBUG_MCP_ENV"] = shared
+    environment["PATH"] = ":".join((*first, path))
     return {**environment, **extra}

@@ -107,20 +107,23 @@ async def find_interpreter(path: str, environment: Mapping[str, str]) -> Interpr
         return None  # something else by that name, or a broken one: as if it were not there
 
 
-def make_environment(interpreter: Interpreter, session: Path, home: Path) -> None:
+def make_environment(
+    interpreter: Interpreter, session: Path, home: Path, shared: str | None = None
+) -> None:
     """Give a session's home its virtual environment, unless it has had one.
 
     Args:
         interpreter: What it stands on.
         session: The session's folder, which none of its commands can write to.
         home: The home inside it, in which anything may have been planted: nothing is opened there.
+        shared: A built environment whose packages it sees, as its programs see its folder.
     """
     noted = session / "furnished"
     if noted.exists():
         return
     made = Path(tempfile.mkdtemp(prefix="venv.", dir=session))
     try:
-        _fill(made, interpreter)
+        fill(made, interpreter, shared)
         made.chmod(0o755)
         made.rename(home / VIRTUAL_ENVIRONMENT)
     except OSError as error:
@@ -130,9 +133,11 @@ def make_environment(interpreter: Interpreter, session: Path, home: Path) -> Non
     noted.touch()
 
 
-def _fill(folder: Path, interpreter: Interpreter) -> None:
+def fill(folder: Path, interpreter: Interpreter, shared: str | None = None) -> None:
+    """Make an empty folder a virtual environment; ``shared`` as in ``make_environment``."""
     minor = ".".join(interpreter.version.split(".")[:2])
-    packages = folder / "lib" / f"python{minor}" / "site-packages"
+    libraries = f"lib/python{minor}/site-packages"
+    packages = folder / libraries
     packages.mkdir(parents=True)
     (folder / "bin").mkdir()
     for name in ("python", "python3", f"python{minor}"):
@@ -143,7 +148,9 @@ def _fill(folder: Path, interpreter: Interpreter) -> None:
         f"version = {interpreter.version}\n"
     )
     # As `site` reads it: a line that imports is run, and reads the other folders' own .pth files.
-    lines = [f"import site; site.addsitedir({str(site)!r})\n" for site in interpreter.sites]
+    beneath = [] if shared is None else [f"{shared}/{libraries}"]
+    sites = [*beneath, *map(str, interpreter.sites)]
+    lines = [f"import site; site.addsitedir({site!r})\n" for site in sites]
     (packages / "debug_mcp_person.pth").write_text("".join(lines))
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 class Limits:
     """What a command and all that it starts may use; None is no limit.
 
-    Of one process at a time: ``file_bytes`` (the largest file that it writes), ``open_files``; the
-    kernel refuses more. Of all together: ``memory_bytes`` (what is shared counts once; files in
-    memory count), ``processes``, ``cpu_seconds`` and ``disk_bytes`` (of all in ``folder``); whoever
-    uses more is ended.
+    Of one process at a time: ``file_bytes`` (the largest file that it writes), ``open_files`` and
+    ``core_bytes`` (of the core file that a crash leaves; none by default); the kernel refuses more.
+    Of all together: ``memory_bytes`` (what is shared counts once; files in memory count),
+    ``processes``, ``cpu_seconds`` and ``disk_bytes`` (of all in ``folder``); whoever uses more is
+    ended.
     """
 
     memory_bytes: int | None = None
@@ -21,6 +22,7 @@ class Limits:
     open_files: int | None = None
     disk_bytes: int | None = None
     folder: Path | None = None
+    core_bytes: int = 0
 
     def fields(self) -> list[str]:
         """Return them as fields of a shim's ``spec``."""

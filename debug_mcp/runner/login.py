@@ -18,6 +18,7 @@ from debug_mcp.errors import ToolFailed
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import capture
 from debug_mcp.runner.sandbox import Confined
+from debug_mcp.runner.shim.processes import stat_of
 
 # A profile may do anything: wait for a terminal, start a session manager, print for ever.
 LOGIN_SECONDS = 5
@@ -25,8 +26,10 @@ _OUTPUT_BYTES = 1 << 20
 # The NUL parts what the profile printed from the environment. Not `echo $PATH`: fish prints spaces.
 _SHOW = "printf '\\0'; /usr/bin/env -0"
 # Everything that the shell starts inherits it, also what leaves its process group and its session,
-# as agents and daemons do: so they are known when they are to end.
+# as agents and daemons do: so they are known when they are to end. It names the server that asked,
+# so that the next one ends what a killed one left.
 _MARK = "_DMCP_LOGIN"
+_STARTED = 19  # the place of a process's start in what ``stat_of`` returns
 # What is killed may have forked a moment before; nothing forks for ever.
 _ROUNDS = 20
 
@@ -37,7 +40,7 @@ async def login_environment(environment: Mapping[str, str]) -> dict[str, str]:
     The shell gets an empty standard input and no terminal; what it prints is dropped, and after
     ``LOGIN_SECONDS`` it is ended. Nothing that it started is left: not a daemon either.
     """
-    mark = secrets.token_hex(8)
+    mark = f"{_server()}:{secrets.token_hex(8)}"
     shell = environment.get("SHELL") or _shell_of_user()
     # Interactive too: nvm and its like stand in .bashrc, which only an interactive shell reads.
     program = Confined(
@@ -53,15 +56,15 @@ async def login_environment(environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(_end_all, f"{_MARK}={mark}")
+            await anyio.to_thread.run_sync(_end_all, mark)
     variables = (os.fsdecode(field).partition("=") for field in shown.output.split(b"\0")[1:])
     return {name: value for name, _, value in variables if name not in ("", _MARK)}
 
 
 def _end_all(mark: str) -> None:
-    """Kill every process that has a variable, and what it forked meanwhile."""
+    """Kill each process with this mark or a dead server's, and what they forked meanwhile."""
     for _ in range(_ROUNDS):
-        found = list(_marked(mark.encode()))
+        found = [pid for pid, its in _marked() if its == mark or not _lives(its)]
         if not found:
             return
         for pid in found:
@@ -69,13 +72,36 @@ def _end_all(mark: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _marked(mark: bytes) -> Iterator[int]:
+def _marked() -> Iterator[tuple[int, str]]:
+    """Yield the processes that have a mark, and their marks."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             # Somebody else's, or it has ended; a zombie has no variables.
             with contextlib.suppress(OSError):
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    yield int(entry.name)
+                for variable in (entry / "environ").read_bytes().split(b"\0"):
+                    name, _, mark = os.fsdecode(variable).partition("=")
+                    if name == _MARK:
+                        yield int(entry.name), mark
+
+
+def _server() -> str:
+    """Return what names this process among all that ever were: its number is used again."""
+    return f"{_namespace()}:{os.getpid()}:{os.fsdecode(stat_of('/proc/self')[_STARTED])}"
+
+
+def _lives(mark: str) -> bool:
+    """Return whether the server that set a mark is there, or may be where we cannot see it."""
+    match mark.split(":"):
+        case [namespace, pid, started, _] if namespace == _namespace():
+            try:
+                return os.fsdecode(stat_of(f"/proc/{pid}")[_STARTED]) == started
+            except OSError:
+                return False
+    return True
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _shell_of_user() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import WORKSPACE, Isolation
+from debug_mcp.runner.etc import current_etc
 from debug_mcp.runner.shim.spec import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
@@ -24,13 +25,6 @@ _SESSION_ROOTS = (Path(WORKSPACE), Path(HOME), Path("/tmp"))  # noqa: S108
 PROBE_SECONDS = 10
 # By absolute path: a bwrap that somebody put on PATH is not the one to trust.
 BWRAP_PATH = "/usr/bin:/usr/local/bin:/bin"
-
-# Of /etc, what programs need to find names, libraries, certificates and the time.
-_ETC = (
-    "alternatives", "ca-certificates", "group", "hosts", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "localtime", "nsswitch.conf", "passwd", "pki", "protocols", "resolv.conf",
-    "services", "ssl",
-)  # fmt: skip
 
 _NAMESPACES = (
     "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
@@ -52,8 +46,8 @@ _PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
 _REMEDY = (
     "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); on Ubuntu 24.04 also "
     "install apparmor-profiles, copy /usr/share/apparmor/extra-profiles/bwrap-userns-restrict to "
-    "/etc/apparmor.d/ and load it with apparmor_parser -r; or accept running without a boundary "
-    "with --isolation none"
+    "/etc/apparmor.d/ and load it with apparmor_parser -r; in a container allow user namespaces, "
+    "debug-mcp doctor says how; or accept running without a boundary with --isolation none"
 )
 
 _APART = (
@@ -89,7 +83,7 @@ class Folders:
 class Bind:
     """A folder of the host that one command sees at a place of its own, beside its session's.
 
-    ``target`` is below /run, where nothing of the host's is.
+    ``target`` is /env or below /run, where nothing of the host's is.
     """
 
     source: Path
@@ -267,7 +261,7 @@ class Sandbox:
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
         # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
         bound = self._readable((*self.toolchains.folders, *readable))
-        options += [*_system(), *_session(folders)]
+        options += [*_system(current_etc(self._data_dir / "etc")), *_session(folders)]
         options += _guarded(*bound, folders.objects)
         for place in bound:
             options += ["--ro-bind-try", str(place), str(place)]
@@ -324,16 +318,14 @@ def _taking_terminal() -> tuple[str, ...]:
     return (setsid, "--ctty")
 
 
-def _system() -> list[str]:
-    options: list[str] = []
+def _system(etc: Path) -> list[str]:
+    options = ["--ro-bind", str(etc), "/etc"]
     for root in SYSTEM_ROOTS:
         # On merged systems /bin and its like are links into /usr.
         if root.is_symlink():
             options += ["--symlink", str(root.readlink()), str(root)]
         else:
             options += ["--ro-bind-try", str(root), str(root)]
-    for name in _ETC:
-        options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     options += ["--dev", "/dev", *_PROC, "--tmpfs", "/run", "--tmpfs", "/var"]
     return [*options, "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
 

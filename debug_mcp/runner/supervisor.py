@@ -1,8 +1,9 @@
 """Starts shims, follows them, and finds them again after a restart.
 
 A command's directory holds its whole truth: ``spec``, ``options`` (the sandbox's), ``lock``,
-``state``, ``output``, ``exit`` (see ``runner.shim``). What is remembered here of the shims that
-this server started is only what spares it to look: the tether, whose end is theirs.
+``state``, ``output``, ``stderr`` (where that is apart), ``exit`` (see ``runner.shim``). What is
+remembered here of the shims that this server started is only what spares it to look: the tether,
+whose end is theirs.
 """
 
 import contextlib
@@ -50,7 +51,10 @@ NO_STDIN = Stdin()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A program and its limits: seconds and bytes."""
+    """A program and its limits: seconds and bytes.
+
+    ``separate``: stderr goes to a file of its own instead of into ``output``.
+    """
 
     program: Confined
     timeout: float
@@ -59,6 +63,7 @@ class Job:
     idle_timeout: float | None = None
     stdin: Stdin = NO_STDIN
     limits: Limits = NO_LIMITS
+    separate: bool = False
 
     def encode(self) -> bytes:
         """Return the ``spec`` file: NUL-separated, so that every argument survives.
@@ -75,6 +80,7 @@ class Job:
             f"output_limit={self.output_limit}",
             *([] if self.idle_timeout is None else [f"idle_timeout={self.idle_timeout}"]),
             *self.limits.fields(),
+            *(["streams=separate"] if self.separate else []),
             f"stdin={self.stdin.kind}",
             f"size={self.stdin.rows}x{self.stdin.columns}",
             *(f"arg={argument}" for argument in self.program.command(OPTIONS_FD)),
@@ -91,7 +97,8 @@ class Exit:
 
     ``reason`` is exit, timeout, idle_timeout, limit, cancel, hangup or spawn_failed. ``limit`` is
     the name and the value of the one of ``runner.limits`` that was met. ``code`` is negative for a
-    signal; None when the command never ran or left no status.
+    signal; None when the command never ran or left no status. ``output_bytes`` are those of all
+    streams, ``stderr_bytes`` those of a stderr that has a file of its own.
     """
 
     reason: str
@@ -102,6 +109,7 @@ class Exit:
     memory_bytes: int
     stragglers: int
     output_bytes: int
+    stderr_bytes: int | None
     output_dropped: int
     disk_full: bool
     limit: tuple[str, float] | None
@@ -283,6 +291,7 @@ def read_exit(directory: Path) -> Exit | None:
         memory_bytes=int(fields["memory"]),
         stragglers=int(fields["swept"]),
         output_bytes=int(fields["output"]),
+        stderr_bytes=int(fields["stderr"]) if fields["stderr"] else None,
         output_dropped=int(fields["dropped"]),
         disk_full=fields["disk_full"] == "1",
         limit=(fields["limit"], float(fields["limit_value"])) if fields["limit"] else None,

@@ -1,9 +1,10 @@
-"""The audit log: every call that changes something and every refusal, written behind the calls.
+"""The audit log: every call that changes something, stored before its answer, and every refusal.
 
 An entry says who did what to which object, when, from where and with what outcome: ids and names,
 never arguments, so no secret, environment or patch gets into it. It is appended to a list in memory
-and stored in groups a moment later, so that no call waits for it. A server that is killed loses the
-entries of that moment; what the calls did is in the ledger all the same.
+and stored in groups. A call that changed something waits for that, as its group needs no disk to be
+flushed; a refusal does not. So a server that is killed loses of changes only those that it had not
+answered, which the ledger has all the same.
 """
 
 import contextlib
@@ -27,8 +28,10 @@ from debug_mcp.service.observers import Observers
 from debug_mcp.service.origins import origin
 from debug_mcp.store.audit import Audit
 
-# How long an entry may wait for others to be stored with.
+# How long an entry that nobody waits for may wait for others to be stored with.
 BEHIND_SECONDS = 0.1
+# How long a call waits for its entry: a ledger that is out of order holds up no answer for longer.
+PATIENCE_SECONDS = 1
 RETRY_SECONDS = 5
 # Kept while the ledger cannot be written; beyond that the oldest go, and the log says how many.
 PENDING = 10_000
@@ -50,9 +53,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Watched:
-    """A call under way. ``object_id`` may become known only by what it makes."""
+    """A call under way. What it is about, and whether it changes anything, may be known late."""
 
-    object_id: str | None = None
+    object_id: str | None
+    changes: bool
 
 
 class AuditService:
@@ -64,6 +68,10 @@ class AuditService:
         self._pending: deque[Entry] = deque()
         self._lost = 0
         self._wake = anyio.Event()
+        self._hurry = anyio.Event()
+        self._recorded = self._settled = 0
+        self._some_settled = anyio.Event()
+        self._failing = False
         self._storing = anyio.Lock()
 
     @contextlib.contextmanager
@@ -76,7 +84,7 @@ class AuditService:
         changes: bool = True,
     ) -> Iterator[Watched]:
         """Record the block: always if it changes something, else only if it is refused."""
-        watched, at, began = Watched(object_id), now(), time.monotonic()
+        watched, at, began = Watched(object_id, changes), now(), time.monotonic()
         outcome = CANCELLED
         try:
             yield watched
@@ -91,14 +99,27 @@ class AuditService:
             seconds = time.monotonic() - began
             entry = _entry(principal, operation, watched.object_id, outcome, at, seconds)
             self._observers.called(entry)
-            if changes or outcome in REFUSALS:
+            if watched.changes or outcome in REFUSALS:
                 self._record(entry)
+
+    async def stored(self) -> None:
+        """Return when all is stored that was recorded until now, or cannot be stored just now."""
+        target = self._recorded
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            while self._settled < target and not self._failing:
+                self._hurry.set()
+                await self._some_settled.wait()
 
     def refused(self, principal: Principal | None, operation: str, error: DebugMcpError) -> None:
         """Record what was refused before any operation was reached."""
         entry = _entry(principal, operation, None, error.code, now(), 0)
         self._observers.called(entry)
         self._record(entry)
+
+    def used_first(self, principal: Principal) -> None:
+        """Record that a token is used for the first time, and from where."""
+        token = principal.token_id
+        self._record(_entry(principal, "token_first_use", token, DONE, now(), 0))
 
     async def listing(self, principal: Principal, args: AuditList) -> AuditView:
         """Return a page of entries, those of a moment ago too."""
@@ -116,12 +137,16 @@ class AuditService:
         try:
             while True:
                 await self._wake.wait()
-                await anyio.sleep(BEHIND_SECONDS)
-                self._wake = anyio.Event()
+                with anyio.move_on_after(BEHIND_SECONDS):
+                    await self._hurry.wait()
+                self._wake, self._hurry = anyio.Event(), anyio.Event()
                 try:
                     await self._store_pending()
+                    self._failing = False
                 except Exception:  # noqa: BLE001  # ledger busy, disk full: it goes on after that
                     _log.warning("the audit log cannot be written just now", exc_info=True)
+                    self._failing = True
+                    self._settle(0)
                     await anyio.sleep(RETRY_SECONDS)
                     self._wake.set()
         finally:
@@ -150,13 +175,21 @@ class AuditService:
                 except Exception:
                     self._pending.extendleft(reversed(some))
                     raise
+                self._settle(len(some))
 
     def _record(self, entry: Entry) -> None:
         if len(self._pending) >= PENDING:
             self._pending.popleft()
             self._lost += 1
+            self._settled += 1
         self._pending.append(entry)
+        self._recorded += 1
         self._wake.set()
+
+    def _settle(self, count: int) -> None:
+        self._settled += count
+        self._some_settled.set()
+        self._some_settled = anyio.Event()
 
 
 def _entry(

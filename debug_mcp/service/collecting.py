@@ -16,6 +16,8 @@ from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, Outcome
 from debug_mcp.models.sessions import WORKSPACE, WorkSession
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.cores import Cores
+from debug_mcp.service.coverage import note_coverage
 from debug_mcp.service.reports import note_results
 from debug_mcp.store.commands import End
 from debug_mcp.store.repositories import Repositories
@@ -25,7 +27,7 @@ from debug_mcp.store.sessions import Sessions
 AT_END = Bounds(files=100, total_bytes=256 << 20, entries=100_000, seconds=3)
 # The clock of a file system ticks at least every hundredth of a second.
 _SLACK_SECONDS = 0.05
-_REPORT_ENDING = ("xml", "*")
+_REPORT_ENDING = ("xml", "json", "info", "lcov", "*")
 
 _log = logging.getLogger(__name__)
 
@@ -40,15 +42,19 @@ class Collecting:
         files: Files,
         confinement: Confinement,
         settings: Settings,
+        cores: Cores,
     ) -> None:
         self._sessions = sessions
         self._repositories = repositories
         self._files = files
         self._confinement = confinement
         self._settings = settings
+        self._cores = cores
 
     async def at_end(self, command: Command, end: End, directory: Path) -> End:
-        """Return the end with what it collected; JUnit files that it wrote become its results.
+        """Return the end with what it collected.
+
+        JUnit files that it wrote become its results, coverage files its coverage.
 
         What the call asked for is kept in any case; of what its repository asks for, only what
         changed while the command ran. A fault in collecting is never one of the command.
@@ -62,6 +68,7 @@ class Collecting:
             if not any(globs):
                 return end
             found, fresh = await self._collect(session, *globs, since=_began(end))
+            await self._cores.take(session, directory, found, _began(end))
             if command.request.report:
                 await anyio.to_thread.run_sync(self._note_results, directory, found, fresh)
         except (OSError, DebugMcpError) as error:  # its session is gone, or the disk is full
@@ -98,14 +105,13 @@ class Collecting:
 
     def _note_results(self, directory: Path, found: Sequence[Kept], fresh: frozenset[str]) -> None:
         """A report that was there before says nothing of this command."""
-        note_results(
-            directory,
-            [
-                self._files.path(kept.sha256)
-                for kept in found
-                if kept.kind is ArtifactKind.JUNIT and kept.name in fresh
-            ],
-        )
+
+        def fresh_ones(kind: ArtifactKind) -> list[Path]:
+            named = [kept for kept in found if kept.kind is kind and kept.name in fresh]
+            return [self._files.path(kept.sha256) for kept in named]
+
+        note_results(directory, fresh_ones(ArtifactKind.JUNIT))
+        note_coverage(directory, fresh_ones(ArtifactKind.COVERAGE))
 
 
 def noted(session: WorkSession, found: Sequence[Kept]) -> tuple[Artifact, ...]:

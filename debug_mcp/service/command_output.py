@@ -3,8 +3,10 @@
 All of this reads files: call it in a thread.
 """
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from debug_mcp.errors import InvalidInput
 from debug_mcp.models.commands import Command, CommandState
@@ -15,6 +17,7 @@ from debug_mcp.models.outputs import (
     Mode,
     OutputPage,
     OutputView,
+    StreamName,
 )
 from debug_mcp.runner import output
 from debug_mcp.runner.faults import faults, grouped
@@ -22,10 +25,13 @@ from debug_mcp.runner.output import Page
 from debug_mcp.runner.patterns import Pattern
 from debug_mcp.runner.plain import plain
 from debug_mcp.runner.search import context, hits
+from debug_mcp.runner.timeline import written_after
+from debug_mcp.service.streams import bytes_of
 
 # What one answer shows and counts; a match with its context has some hundred characters.
 PAGE_CHARACTERS = 20_000
 COUNTED = 10_000
+Found = TypeVar("Found", MatchView, FaultView)
 
 
 def output_page(command: Command, path: Path, args: CommandOutput) -> OutputPage:
@@ -49,15 +55,22 @@ def output_page(command: Command, path: Path, args: CommandOutput) -> OutputPage
             part = output.read(path, start, args.length, growing=growing)
     return page.model_copy(
         update={
+            "written_seconds": _written(path, part),
             "output": output_view(part, running=growing, raw=args.raw),
-            "hint": lost_output(command, path),
+            "hint": lost_output(command, path, args.stream or "stdout"),
         },
     )
 
 
-def lost_output(command: Command, path: Path) -> str | None:
+def _written(path: Path, part: Page) -> tuple[float, float] | None:
+    """Return when the first and the last byte of a part were written."""
+    first, last = written_after(path, [part.start, max(part.end - 1, 0)])
+    return None if first is None or last is None else (first, last)
+
+
+def lost_output(command: Command, path: Path, stream: StreamName = "stdout") -> str | None:
     """Say that what was written is not there any more, where that is so."""
-    written = command.output_bytes or 0
+    written = bytes_of(command, stream)
     there = output.size(path)
     if there >= written:
         return None
@@ -128,13 +141,22 @@ def _searched(page: OutputPage, path: Path, args: CommandOutput) -> OutputPage:
             break
     return page.model_copy(
         update={
-            "matches": tuple(shown),
+            "matches": _dated(shown, path),
             "total_matches": total,
             "total_bytes": output.size(path),
             "searched_to": searched_to,
             "next_offset": after,
             "hint": None if shown else _nothing(args, page),
         }
+    )
+
+
+def _dated(views: Sequence[Found], path: Path) -> tuple[Found, ...]:
+    """Say of each when it was written."""
+    times = written_after(path, [view.offset for view in views])
+    return tuple(
+        view.model_copy(update={"after_seconds": after})
+        for view, after in zip(views, times, strict=True)
     )
 
 
@@ -149,16 +171,19 @@ def _faults(page: OutputPage, path: Path, args: CommandOutput) -> OutputPage:
     shown = groups[: args.limit]
     return page.model_copy(
         update={
-            "errors": tuple(
-                FaultView(
-                    kind=fault.kind,
-                    text=fault.text,
-                    at=fault.place,
-                    offset=fault.offset,
-                    line=fault.line,
-                    count=fault.count if fault.count > 1 else None,
-                )
-                for fault in shown
+            "errors": _dated(
+                [
+                    FaultView(
+                        kind=fault.kind,
+                        text=fault.text,
+                        at=fault.place,
+                        offset=fault.offset,
+                        line=fault.line,
+                        count=fault.count if fault.count > 1 else None,
+                    )
+                    for fault in shown
+                ],
+                path,
             ),
             "total_errors": sum(fault.count for fault in groups),
             "total_bytes": output.size(path),
@@ -168,7 +193,10 @@ def _faults(page: OutputPage, path: Path, args: CommandOutput) -> OutputPage:
             if shown
             else {
                 "tool": "command_output",
-                "arguments": {"command_id": page.command_id, "mode": "tail"},
+                "arguments": {
+                    **args.model_dump(include={"command_id", "stream"}, exclude_defaults=True),
+                    "mode": "tail",
+                },
             },
         }
     )

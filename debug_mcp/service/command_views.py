@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from debug_mcp.config import NetworkPolicy
@@ -19,13 +20,15 @@ from debug_mcp.models.commands import (
     QueueView,
 )
 from debug_mcp.models.outputs import PAGE_BYTES
-from debug_mcp.runner.output import Page, excerpt, last_line, last_written
+from debug_mcp.runner.output import Page, excerpt, last_line, size
 from debug_mcp.service.calls import Advice, plain
 from debug_mcp.service.command_output import lost_output, output_view
+from debug_mcp.service.coverage import noted_coverage
 from debug_mcp.service.hints import advise
 from debug_mcp.service.last_looks import LOOK_FILE
 from debug_mcp.service.reports import read_report
 from debug_mcp.service.result_views import current_seconds, first_failure, results_view
+from debug_mcp.service.streams import SEPARATE, quiet_seconds, stream_paths
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.testreports.invocation import runs_only_pytest
 from debug_mcp.testreports.model import Report
@@ -56,12 +59,10 @@ def command_view(
     """
     path = directory / "output"
     running = command.state is not CommandState.FINISHED
-    limit = RUNNING_BYTES if running else FINISHED_BYTES
-    page: Page | None = excerpt(path, limit, since, growing=running)
-    if command.outcome is Outcome.SPAWN_FAILED:
-        page = None  # nothing of it is the command's
+    page, apart = _pages(command, directory, since)
+    said, quiet = _together(page, apart), quiet_seconds(directory)
     report = read_report(directory)
-    advice = advise(command, page, last_written(path), queue, network, around)
+    advice = advise(command, said, quiet, queue, network, around)
     told = not since and _told_by_tests(command, report)
     if told:
         page = last_line(path)
@@ -72,27 +73,53 @@ def command_view(
         exit_code=command.exit_code,
         signal=_signal(command.exit_code),
         elapsed_seconds=_elapsed(command),
-        last_output_age_seconds=last_written(path) if running and page and page.total else None,
+        last_output_age_seconds=quiet if running and said and said.total else None,
         deadline_in_seconds=_deadline(command),
         queue=queue,
         limit=_limit(command),
         tests=None if report is None else results_view(report, command.ended_at or now()),
+        coverage=None if running else noted_coverage(directory),
         output=None if page is None else output_view(page, running=running),
-        unread=None if told or page is None else _unread(page) or None,
+        stderr=None if apart is None else output_view(apart, running=running),
+        unread=None if told else _unread(page) + _unread(apart) or None,
         hint=_progress_of_tests(command, report)
         or lost_output(command, path)
         or (advice and advice.hint),
         next=(_debugging(command, report, directory) if debug else None)
-        or (None if told else _next(command, page, advice, default_wait)),
+        or (None if told else _next(command, page, apart, advice, default_wait)),
     )
 
 
+def _pages(command: Command, directory: Path, since: int) -> tuple[Page | None, Page | None]:
+    """Return what is shown of its output, and of a stderr that is apart."""
+    if command.outcome is Outcome.SPAWN_FAILED:
+        return None, None  # nothing of it is the command's
+    running = command.state is not CommandState.FINISHED
+    limit, apart = RUNNING_BYTES if running else FINISHED_BYTES, None
+    if command.request.streams == SEPARATE:
+        stdout, stderr = stream_paths(directory)
+        # Half of it, and what the other does not need.
+        room = max(limit // 2, limit - max(size(stdout) - since, 0))
+        apart = excerpt(stderr, room, growing=running)
+        limit -= min(apart.total, room)
+    return excerpt(directory / "output", limit, since, growing=running), apart
+
+
+def _together(page: Page | None, apart: Page | None) -> Page | None:
+    """Return what was said on either stream, for those who ask what was said."""
+    if page is None or apart is None:
+        return page
+    return replace(page, text=page.text + apart.text, total=page.total + apart.total)
+
+
 def _debugging(command: Command, report: Report | None, directory: Path) -> NextCall | None:
-    """Return the call that shows where a command hung, or stops where its first test failed."""
+    """Return the call that shows where a command hung or crashed, or stops at its failing test."""
+    look: NextCall = {"tool": "debug_postmortem", "arguments": {"command_id": command.id}}
     if command.outcome in (Outcome.TIMED_OUT, Outcome.IDLE_TIMED_OUT):
         hung = (directory / LOOK_FILE).exists() and not _was_progressing(command, report)
-        look: NextCall = {"tool": "debug_postmortem", "arguments": {"command_id": command.id}}
         return look if hung else None
+    if command.outcome is Outcome.FAILED and report is None and (directory / LOOK_FILE).exists():
+        return look
     if report is None or report.source != "pytest" or command.outcome is not Outcome.FAILED:
         return None
     test = first_failure(report)
@@ -193,7 +220,11 @@ def command_row(command: Command, queue: QueueView | None = None) -> CommandRow:
 
 
 def _next(
-    command: Command, page: Page | None, advice: Advice | None, default_wait: float | None
+    command: Command,
+    page: Page | None,
+    apart: Page | None,
+    advice: Advice | None,
+    default_wait: float | None,
 ) -> NextCall | None:
     if command.state is not CommandState.FINISHED:
         seconds = WAIT_SECONDS if default_wait is None else plain(default_wait)
@@ -203,12 +234,13 @@ def _next(
         return {"tool": "command_wait", "arguments": waiting}
     if advice is not None and advice.next is not None and not _is_long(command):
         return advice.next
-    if page is not None and page.omitted:
-        start, end = page.omitted
-        cut = {"command_id": command.id, "mode": "range", "offset": start}
-        length = min(max(end - start, FINISHED_BYTES), PAGE_BYTES)
-        more = {} if length == FINISHED_BYTES else {"length": length}
-        return {"tool": "command_output", "arguments": {**cut, **more}}
+    for part, stream in ((page, {}), (apart, {"stream": "stderr"})):
+        if part is not None and part.omitted:
+            start, end = part.omitted
+            cut = {"command_id": command.id, **stream, "mode": "range", "offset": start}
+            length = min(max(end - start, FINISHED_BYTES), PAGE_BYTES)
+            more = {} if length == FINISHED_BYTES else {"length": length}
+            return {"tool": "command_output", "arguments": {**cut, **more}}
     return None
 
 
@@ -218,6 +250,8 @@ def _is_long(command: Command) -> bool:
     return sum(map(len, [asked] if isinstance(asked, str) else asked)) > REPEATED_CHARACTERS
 
 
-def _unread(page: Page) -> int:
+def _unread(page: Page | None) -> int:
+    if page is None:
+        return 0
     start, end = page.omitted or (0, 0)
     return end - start + page.total - page.end

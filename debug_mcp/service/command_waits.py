@@ -14,6 +14,7 @@ from debug_mcp.models.commands import Command, UntilView
 from debug_mcp.runner import output
 from debug_mcp.runner.plain import plain
 from debug_mcp.service.scheduler import Scheduler
+from debug_mcp.service.streams import newest_stream
 from debug_mcp.service.watches import Watch
 
 REPORT_SECONDS = 1.0
@@ -78,13 +79,12 @@ class CommandWaits:
         began = anyio.current_time()
         while True:
             await anyio.sleep(REPORT_SECONDS)
-            line = await anyio.to_thread.run_sync(_last_line, self._path(command))
+            directory = self._scheduler.directory(command)
+            line = await anyio.to_thread.run_sync(_last_line, directory)
             await report(round(anyio.current_time() - began, 1), None, line or "no output yet")
 
-    def _path(self, command: Command) -> Path:
-        return self._scheduler.directory(command) / "output"
 
-
-def _last_line(path: Path) -> str:
+def _last_line(directory: Path) -> str:
+    path = newest_stream(directory)
     shown = plain(output.tail(path, _LAST_LINE_BYTES).text).strip()
     return shown.rsplit("\n", 1)[-1][:_LAST_LINE_CHARACTERS]

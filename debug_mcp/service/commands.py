@@ -23,13 +23,13 @@ from debug_mcp.models.commands import (
     QueueView,
     UntilView,
 )
-from debug_mcp.models.outputs import CommandOutput, OutputPage, OutputView
+from debug_mcp.models.outputs import CommandOutput, OutputPage, StreamName
 from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState, WorkSession
 from debug_mcp.runner import output
 from debug_mcp.runner.supervisor import has_begun
 from debug_mcp.service.artifacts import with_collected
 from debug_mcp.service.collecting import relative
-from debug_mcp.service.command_output import output_page, output_view
+from debug_mcp.service.command_output import output_page
 from debug_mcp.service.command_views import command_row, command_view
 from debug_mcp.service.command_waits import CommandWaits
 from debug_mcp.service.confinement import Confinement
@@ -40,6 +40,7 @@ from debug_mcp.service.keys import keyed
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.scheduler import Scheduler
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.streams import check_streams, stream_path, unseen_hint
 from debug_mcp.service.surroundings import Surroundings
 from debug_mcp.service.variables import together
 from debug_mcp.service.watches import check_until, watch_for
@@ -99,6 +100,7 @@ class CommandService:
         _check_text(asked)
         check_until(asked.until, report=asked.report)
         check_stdin(asked)
+        check_streams(asked)
         request = keyed(principal, "command_run", asked, asked.idempotency_key)
         if session.state is not SessionState.READY and not await self._store.is_known(request):
             await self._sessions.ready(principal, session.id)  # says why it is not
@@ -140,7 +142,12 @@ class CommandService:
         view = await self._view(principal, command, since=since)
         if until is None:
             return view
-        update = {"until": until, "next": _going_on(view, args.until, until)}
+        unseen = None if until.by == "match" else unseen_hint(command, args.until)
+        update = {
+            "until": until,
+            "hint": view.hint or unseen,
+            "next": _going_on(view, args.until, until),
+        }
         return view.model_copy(update=update)
 
     async def type(
@@ -175,18 +182,22 @@ class CommandService:
         """
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, args.command_id)
-        path = self._scheduler.directory(command) / "output"
+        directory = self._scheduler.directory(command)
+        path = stream_path(command, directory, args.stream or "stdout")
         return await anyio.to_thread.run_sync(output_page, command, path, args)
 
-    async def file(self, principal: Principal, command_id: str) -> tuple[Command, Path]:
+    async def file(
+        self, principal: Principal, command_id: str, stream: StreamName = "stdout"
+    ) -> tuple[Command, Path]:
         """Return a command and where its output is, as it was written.
 
         Raises:
             NotFound: There is no such command of the principal's.
+            InvalidInput: Its stderr is not apart.
         """
         principal.require(Scope.SESSION_READ)
         command = await self.owned(principal, command_id)
-        return command, self._scheduler.directory(command) / "output"
+        return command, stream_path(command, self._scheduler.directory(command), stream)
 
     async def follow(self, principal: Principal, command_id: str, offset: int) -> Following:
         """Return what gives a command's output from an offset on, and its states.
@@ -196,22 +207,6 @@ class CommandService:
         """
         principal.require(Scope.SESSION_READ)
         return Following(self._scheduler, await self.owned(principal, command_id), offset)
-
-    async def tail(self, principal: Principal, command_id: str, length: int) -> OutputView:
-        """Return the last bytes of what a command wrote.
-
-        Raises:
-            NotFound: There is no such command of the principal's.
-        """
-        principal.require(Scope.SESSION_READ)
-        command = await self.owned(principal, command_id)
-        running = command.state is not CommandState.FINISHED
-
-        def read() -> OutputView:
-            path = self._scheduler.directory(command) / "output"
-            return output_view(output.tail(path, length, growing=running), running=running)
-
-        return await anyio.to_thread.run_sync(read)
 
     async def newest(self, principal: Principal, session_id: str) -> Command | None:
         """Return the newest command of a session of the principal's, if there is one."""
@@ -241,7 +236,7 @@ class CommandService:
         after = None if args.cursor is None else await self._cursor(principal, args.cursor)
         wanted = Wanted(args.session_id, args.state, args.outcome)
         found = await self._store.page(principal.owner, wanted, after, args.limit + 1)
-        shown = found[: args.limit]
+        shown = [self._scheduler.latest(command) for command in found[: args.limit]]
         return CommandListView(
             commands=[command_row(command, await self._place(command)) for command in shown],
             next_cursor=shown[-1].id if len(found) > args.limit else None,
@@ -290,7 +285,7 @@ class CommandService:
                 field="command_id",
                 candidates=await self._store.recent_ids(principal.owner),
             )
-        return command
+        return self._scheduler.latest(command)
 
     async def _place(self, command: Command) -> QueueView | None:
         """Return what a queued command waits for."""
@@ -311,13 +306,15 @@ class CommandService:
         around = await self._around(command)
         default_wait = self._settings.default_wait
         policy, debug = None, Scope.DEBUG_CONTROL in principal.scopes
+        session = await self._sessions.owned(principal, command.session_id)
         if command.outcome is Outcome.FAILED:
-            session = await self._sessions.owned(principal, command.session_id)
             policy = self._lacking(principal, command, session)
             debug = debug and session.state is SessionState.READY
         view = await anyio.to_thread.run_sync(
             command_view, command, directory, since, queue, policy, default_wait, around, debug
         )
+        if session.isolation is not Isolation.BWRAP:
+            view = view.model_copy(update={"isolation": session.isolation})
         return await with_collected(view, command, self._artifacts)
 
     async def _around(self, command: Command) -> Surroundings | None:

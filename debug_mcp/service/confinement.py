@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
 from debug_mcp.errors import DebugMcpError, ToolFailed, Unavailable
 from debug_mcp.models.commands import Command
+from debug_mcp.models.environments import BUILT
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.environment import TERMINAL, command_environment, network_environment
@@ -31,6 +32,19 @@ WORK_SECONDS = 300
 # Looking at the person's tools takes a part of a second, once.
 PYTHON_SECONDS = 2
 _YIELDING = ("nice", "-n", "10")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Room:
+    """A built environment that a command sees; ``building``: the folders of what builds it."""
+
+    environment: Path
+    building: Folders | None = None
+
+    @property
+    def bind(self) -> Bind:
+        """Where the command sees it; only what builds it may write to it."""
+        return Bind(self.environment, BUILT, writable=self.building is not None)
 
 
 class Confinement:
@@ -91,6 +105,10 @@ class Confinement:
             pass  # said where a command needs it
         return None
 
+    async def tools(self) -> Tools:
+        """Return everything that commands can use."""
+        return await self._toolbox.all()
+
     def folders(self, session: WorkSession) -> Folders:
         """Return where a session's folders are on the host."""
         root = self._layout.sessions / session.id
@@ -111,6 +129,7 @@ class Confinement:
         command: Command,
         directory: Path,
         adapter: AdapterProgram | None = None,
+        room: Room | None = None,
     ) -> Confined:
         """Return what to start so that a command runs in its session.
 
@@ -119,6 +138,7 @@ class Confinement:
             command: The command.
             directory: Where the command's files are kept; its test results too.
             adapter: The debugger that is started in the program's place, and starts it.
+            room: The built environment that it sees, or builds.
 
         Raises:
             ToolFailed: The session's network cannot be made.
@@ -126,15 +146,18 @@ class Confinement:
         """
         tools = await self._toolbox.all()
         sandbox = await self.sandbox(session, tools.toolchains)
-        folders = self.folders(session)
-        await self._furnish(session, tools)
+        building = None if room is None else room.building
+        folders = building or self.folders(session)
+        if building is None:
+            await self._furnish(session, tools, sandbox)
         request = command.request
-        environment, certificates = self._environment(session, command, sandbox, tools)
-        binds: tuple[Bind, ...] = ()
+        environment, certificates = self._environment(folders, command, sandbox, tools, room)
+        binds: tuple[Bind, ...] = () if room is None else (room.bind,)
         if request.report:
-            binds = reports, plugin = make_folder(directory)
+            reports, plugin = make_folder(directory)
             seen = sandbox.seen(reports), sandbox.seen(plugin), sandbox.workspace(folders)
             environment = reporting(*seen, environment)
+            binds = (*binds, reports, plugin)
         asked = request.command
         if adapter is not None:
             asked, binds = list(adapter.arguments), (*binds, *adapter.binds)
@@ -143,13 +166,15 @@ class Confinement:
             binds = binds if script is None else (*binds, script)
             text = ["-c", asked] if script is None else [f"{sandbox.seen(script)}/{SCRIPT}"]
             asked = [tools.toolchains.shell, *text]
+        apart = request.network or building is not None
+        entering = () if apart else await self._entering(session, sandbox.boundary)
         return sandbox.confine(
             folders,
             asked,
             environment=environment,
             cwd=request.cwd,
             network=request.network,
-            entering=() if request.network else await self._entering(session, sandbox.boundary),
+            entering=entering,
             readable=certificates,
             scripts=tools.scripts,
             binds=binds,
@@ -157,10 +182,14 @@ class Confinement:
         )
 
     def _environment(
-        self, session: WorkSession, command: Command, sandbox: Sandbox, tools: Tools
+        self,
+        folders: Folders,
+        command: Command,
+        sandbox: Sandbox,
+        tools: Tools,
+        room: Room | None,
     ) -> tuple[dict[str, str], tuple[Path, ...]]:
         """Return the variables of a command, and what it must be able to read for them."""
-        folders = self.folders(session)
         request = command.request
         inherited = user_environment() if request.network else {}
         passed, certificates = network_environment(inherited, self._settings.pass_variables)
@@ -169,8 +198,10 @@ class Confinement:
             temporary=sandbox.temporary(folders),
             path=tools.toolchains.path,
             scripts=sandbox.scripts(tools.scripts),
-            session_id=session.id,
+            session_id=command.session_id,
             command_id=command.id,
+            shared=None if room is None else sandbox.seen(room.bind),
+            building=room is not None and room.building is not None,
             extra={
                 **tools.toolchains.variables,
                 **passed,
@@ -180,11 +211,20 @@ class Confinement:
         )
         return environment, certificates
 
-    async def _furnish(self, session: WorkSession, tools: Tools) -> None:
-        """Give a session's home what it has from its first command on."""
-        if tools.interpreter is not None:
-            home = self.folders(session).home
-            await anyio.to_thread.run_sync(make_environment, tools.interpreter, home.parent, home)
+    async def _furnish(self, session: WorkSession, tools: Tools, sandbox: Sandbox) -> None:
+        """Give a session's home what it has from its first command on.
+
+        Its Python looks for the session's built environment also where that is not there yet.
+        """
+        if tools.interpreter is None:
+            return
+        home, shared = self.folders(session).home, None
+        if session.environment is not None:
+            place = self._layout.environments / session.environment / "env"
+            shared = sandbox.seen(Bind(place, BUILT))
+        await anyio.to_thread.run_sync(
+            make_environment, tools.interpreter, home.parent, home, shared
+        )
 
     async def _entering(self, session: WorkSession, boundary: Boundary) -> tuple[str, ...]:
         """Return what enters the network that all commands of a session share.

@@ -31,6 +31,7 @@ _NEEDED = frozenset(
     {Scope.REPOSITORY_READ, Scope.SESSION_READ, Scope.SESSION_WRITE, Scope.COMMAND_RUN}
 )
 _LOOK_SECONDS = 0.5
+_CLOSE_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ class EvidenceService:
                 try:
                     await first(row)
                 except DebugMcpError as error:
-                    await self._rows.finish(row.id, {"failed": error.message})
+                    # The caller hears why, and may use the key for what it meant.
+                    await self._rows.finish(row.id, {"failed": error.message}, free_key=True)
                     raise
                 self._begin(principal, row)
         return row
@@ -180,6 +182,8 @@ class EvidenceService:
             result = {"failed": f"the server failed: {type(error).__name__}: {error}"}
         await self._rows.finish(row.id, result)
         self._finished.pop(row.id).set()
-        for session_id in over:
-            with contextlib.suppress(DebugMcpError):  # its time is over soon
-                await self._steps.close(principal, session_id)
+        # Shielded: a server that was there for this one call ends as soon as it is answered.
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            for session_id in over:
+                with contextlib.suppress(DebugMcpError):  # its time is over soon
+                    await self._steps.close(principal, session_id)

@@ -12,6 +12,7 @@ import anyio
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.base import now
 from debug_mcp.models.sessions import EXPIRED
+from debug_mcp.service.audit import AuditService
 from debug_mcp.service.closing import Closing
 from debug_mcp.store.expiries import Due, Expiries
 from debug_mcp.store.sessions import Sessions
@@ -27,11 +28,17 @@ class Expiry:
     """Ends sessions when they are due."""
 
     def __init__(
-        self, store: Expiries, sessions: Sessions, closing: Closing, instance: str
+        self,
+        store: Expiries,
+        sessions: Sessions,
+        closing: Closing,
+        audit: AuditService,
+        instance: str,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._closing = closing
+        self._audit = audit
         self._instance = instance
         self._wake = anyio.Event()
         self._not_before: dict[str, datetime] = {}
@@ -68,7 +75,8 @@ class Expiry:
         if not await self._store.begin(session_id, now(), self._instance):
             return
         try:
-            await self._closing.end(await self._sessions.get(session_id), EXPIRED)
+            with self._audit.watching(None, "session_expire", session_id):
+                await self._closing.end(await self._sessions.get(session_id), EXPIRED)
         except (DebugMcpError, OSError):
             self._not_before[session_id] = now() + RETRY
             _log.warning("session %s has expired and cannot be saved", session_id, exc_info=True)

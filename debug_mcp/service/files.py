@@ -5,7 +5,6 @@ Only a patch is given to git, in the session's sandbox, on copies of the files t
 """
 
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.errors import Conflict
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.files import (
     ChangedView,
     FileChange,
@@ -125,7 +125,7 @@ class FileService:
             return await anyio.to_thread.run_sync(self._collected, session, copies, draft)
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(copies, ignore_errors=True))
+                await anyio.to_thread.run_sync(delete_tree, copies)
 
     def _collected(self, session: WorkSession, copies: Path, draft: Draft) -> FilesView:
         scratch.collect(copies, draft)

@@ -14,6 +14,7 @@ from debug_mcp.models.commands import (
 )
 from debug_mcp.runner.output import Page
 from debug_mcp.service.calls import Advice, again, plain
+from debug_mcp.service.cores import core_hint
 from debug_mcp.service.keyboard import prompt_hint
 from debug_mcp.service.limits import limit_hint
 from debug_mcp.service.network import lacks_network
@@ -38,6 +39,8 @@ _SIGNALS = {
     signal.SIGXCPU: "ended by SIGXCPU: its processor time was used up",
     signal.SIGXFSZ: "ended by SIGXFSZ: a file became larger than is allowed",
 }
+
+_DUMPING = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
 def advise(
@@ -102,7 +105,10 @@ def _failed(
         return Advice(_FORBIDDEN)
     code = command.exit_code
     why = None if code is None else _SIGNALS.get(code - 128)  # type: ignore[call-overload]
-    return None if why is None else Advice(why)
+    if why is None or code is None:
+        return None
+    kept = core_hint(command) if code - 128 in _DUMPING else None
+    return Advice(why if kept is None else f"{why}; {kept}")
 
 
 def _timed_out(command: Command, page: Page | None, written_ago: float | None) -> Advice | None:

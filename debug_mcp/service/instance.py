@@ -69,15 +69,27 @@ class Instance:
 
     def lives(self, instance: str) -> bool:
         """Return whether a server is still there."""
-        if instance == self.id:
-            return True
+        return instance == self.id or self._probe(instance)
+
+    def forget_killed(self) -> None:
+        """Remove the files of servers that were killed, once nothing of theirs is left."""
+        for instance, lives in self.known():
+            if not lives:
+                self._probe(instance, forget=True)
+
+    def _probe(self, instance: str, *, forget: bool = False) -> bool:
+        """Return whether another server lives; ``forget`` its file where it does not."""
+        path = self._folder / (instance + _LOCK)
         try:
-            fd = os.open(self._folder / (instance + _LOCK), os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         try:
             # Shared: two lookers at once must not take each other for the living one.
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # An empty one belongs to a server that is about to take the lock.
+            if forget and os.fstat(fd).st_size:
+                path.unlink(missing_ok=True)
         except BlockingIOError:
             return True
         finally:

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.commands import Command
 from debug_mcp.models.postmortems import LastLook
-from debug_mcp.runner.output import last_written
 from debug_mcp.runner.supervisor import read_fields
 from debug_mcp.service.looks import Looks
+from debug_mcp.service.streams import quiet_seconds
 from debug_mcp.store.sessions import Sessions
 
 LOOK_FILE = "look"
@@ -47,8 +47,7 @@ class LastLooks:
             session = await self._sessions.get(command.session_id)
             seen = await self._looks.at(session, directory, native=False)
             if any(process.threads for process in seen.processes):
-                content = seen.model_dump_json()
-                await anyio.Path(directory / LOOK_FILE).write_text(content)
+                await keep_look(directory, seen)
         except (OSError, DebugMcpError):
             _log.debug("command %s cannot be looked at", command.id, exc_info=True)
 
@@ -58,7 +57,7 @@ def _look_at(command: Command, directory: Path, began: float) -> float:
     request = command.request
     at = began + _early(request.timeout_seconds)
     if request.idle_timeout_seconds is not None:
-        quiet = last_written(directory / "output")
+        quiet = quiet_seconds(directory)
         written = began if quiet is None else time.time() - quiet
         at = min(at, written + _early(request.idle_timeout_seconds))
     return at
@@ -66,6 +65,11 @@ def _look_at(command: Command, directory: Path, began: float) -> float:
 
 def _early(seconds: float) -> float:
     return seconds - min(LEAD_SECONDS, seconds * LEAD_SHARE)
+
+
+async def keep_look(directory: Path, seen: LastLook) -> None:
+    """Keep a look beside its command, instead of an earlier one."""
+    await anyio.Path(directory / LOOK_FILE).write_text(seen.model_dump_json())
 
 
 def read_look(directory: Path) -> LastLook | None:

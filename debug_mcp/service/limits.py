@@ -30,8 +30,11 @@ _EXCEEDED = {
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
-def limits_of(settings: Settings, session: Path) -> Limits:
-    """Return what a command may use, in a session whose folders are in that one."""
+def limits_of(settings: Settings, session: Path, *, core: bool = False) -> Limits:
+    """Return what a command may use, in a session whose folders are in that one.
+
+    ``core``: a crash is to leave a core file, as large as one artifact may be.
+    """
     memory = settings.command_memory_bytes
     return Limits(
         memory_bytes=_machine_share() if memory is None else memory or None,
@@ -40,6 +43,7 @@ def limits_of(settings: Settings, session: Path) -> Limits:
         file_bytes=settings.command_file_bytes or None,
         open_files=settings.command_open_files or None,
         disk_bytes=settings.session_disk_bytes or None,
+        core_bytes=settings.artifact_bytes if core else 0,
         folder=session,
     )
 

@@ -123,7 +123,7 @@ def _process_view(
     process: Process, threads: list[ThreadStack], why: str | None, room: int
 ) -> ProcessView:
     shown = []
-    for view in map(_stack_view, threads):
+    for view in map(stack_view, threads):
         room -= len(view.model_dump_json(exclude_defaults=True))
         if room < 0:
             break
@@ -139,7 +139,8 @@ def _process_view(
     )
 
 
-def _stack_view(thread: ThreadStack) -> StackView:
+def stack_view(thread: ThreadStack) -> StackView:
+    """Return a thread as callers see it."""
     return StackView(
         thread=thread.name,
         runs=thread.runs,

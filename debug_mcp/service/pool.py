@@ -12,11 +12,13 @@ from anyio.abc import TaskGroup
 
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import DebugMcpError
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.runner.sandbox import Folders
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.locks import lock_at_once
+from debug_mcp.service.observers import Found, Observers
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees import checkouts
 from debug_mcp.worktrees.checkouts import Checkout, Identity
@@ -36,6 +38,7 @@ class Pool:
         settings: Settings,
         layout: Layout,
         instance: Instance,
+        observers: Observers,
         tasks: TaskGroup,
     ) -> None:
         self._repositories = repositories
@@ -43,6 +46,7 @@ class Pool:
         self._settings = settings
         self._layout = layout
         self._instance = instance
+        self._observers = observers
         self._tasks = tasks
         self._filling: set[str] = set()
         self._too_large: set[str] = set()
@@ -59,7 +63,10 @@ class Pool:
         """
         if not self._settings.pool_trees:
             return None
-        return self._shelf(repository.id).take(commit, target)
+        at = self._shelf(repository.id).take(commit, target)
+        other = Found.MISS if at is None else Found.SWITCHED
+        self._observers.looked_for_a_tree(Found.HIT if at == commit else other)
+        return at
 
     def refill(self, repository: Repository, mirror: Mirror) -> None:
         """Bring a repository's trees to their number, in the background.
@@ -74,7 +81,7 @@ class Pool:
     async def drop(self, repository_id: str) -> None:
         """Remove all trees of a repository."""
         folder = self._shelf(repository_id).folder
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+        await anyio.to_thread.run_sync(delete_tree, folder)
 
     async def sweep(self) -> None:
         """Remove what dead servers were making, and trees of repositories that are gone."""
@@ -85,7 +92,7 @@ class Pool:
                 if shelf.folder.name in known:
                     shelf.sweep(self._instance.lives)
                 else:
-                    shutil.rmtree(shelf.folder, ignore_errors=True)
+                    delete_tree(shelf.folder)
 
         await anyio.to_thread.run_sync(sweep)
 
@@ -146,7 +153,7 @@ class Pool:
             await anyio.to_thread.run_sync(shelf.offer, path, commit)
         except BaseException:  # a half-made tree is nobody's; also when the server ends
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(path, ignore_errors=True))
+                await anyio.to_thread.run_sync(delete_tree, path)
             raise
 
     def _has_room(self, trees: list[Prepared]) -> bool:

@@ -1,4 +1,4 @@
-"""Where a command hangs: its stacks while it runs, or as they were just before its deadline."""
+"""Where a command hangs or crashed: its stacks while it runs, or as they were in the end."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class PostmortemService:
         self._sessions = sessions
 
     async def show(self, principal: Principal, args: DebugPostmortem) -> PostmortemView:
-        """Show the stacks of a command that runs, or the last that were seen of one that hung.
+        """Show the stacks of a command that runs, or the last of one that hung or crashed.
 
         Raises:
             NotFound: There is no such command of the principal's.
@@ -52,9 +52,15 @@ class PostmortemService:
             looked_at=None if running else seen.looked_at,
             processes=seen.processes,
             more_processes=seen.more_processes,
-            hint=None if running else "as it stood shortly before its time was over",
+            hint=None if running else _as_it_stood(seen),
             next=next_call,
         )
+
+
+def _as_it_stood(seen: LastLook) -> str:
+    if seen.core is None:
+        return "as it stood shortly before its time was over"
+    return f"as it stood when it crashed; its core file is the artifact {seen.core}"
 
 
 def _nothing_to_see(command: Command) -> Conflict:
@@ -62,7 +68,8 @@ def _nothing_to_see(command: Command) -> Conflict:
         return Conflict(f"{command.id} is {command.state}: nothing of it runs yet")
     return Conflict(
         f"{command.id} has ended ({command.outcome}), and nobody looked at it before: that is done "
-        "while it runs, and by itself shortly before a Python program's time is over",
+        "while it runs, and by itself shortly before a Python program's time is over, and at a "
+        'crash with artifacts: ["core*"]',
         field="command_id",
     )
 

@@ -67,9 +67,12 @@ class Recovery:
         """Adopt what was left. Where nothing changed and nobody died, there is nothing new."""
         present = self._commands.version(), self._instance.known()
         if present != self._present or self._looks % WHOLE_LOOK == 0:
-            left = await self._adopt()
-            # Only now: what failed, and what is under way, is looked at the next time again.
-            self._present = None if left else present
+            if await self._adopt():
+                self._present = None
+            else:
+                # Only now: what failed, and what is under way, is looked at the next time again.
+                self._present = present
+                self._instance.forget_killed()
         self._looks += 1
         for other in self._instance.others() - self._watched:
             self._watched.add(other)
@@ -84,18 +87,17 @@ class Recovery:
     async def _adopt(self) -> bool:
         """Adopt every orphan; return whether a clone or fetch is under way."""
         under_way = await self._repositories.look()
-        for command in await self._commands.begun():
-            owner = command.instance or ""
-            if not self._instance.lives(owner) and await self._commands.adopt(
-                command.id, owner, self._instance.id
-            ):
-                self._scheduler.resume(command)
+        for owner in await self._commands.owners():
+            if not self._instance.lives(owner):
+                for command in await self._commands.adopt(owner, self._instance.id):
+                    self._scheduler.resume(command)
         await self._files.finish_left(await self._rows.in_state(SessionState.READY))
         for session in await self._rows.in_state(SessionState.PREPARING, SessionState.CLOSING):
             if not self._instance.lives(session.instance) and await self._rows.adopt(
                 session.id, session.instance, self._instance.id
             ):
                 await self._set_right(session)
+        await self._setup.hand_on()
         return under_way
 
     async def _set_up(self) -> None:

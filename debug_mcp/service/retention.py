@@ -15,11 +15,14 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.artifacts.collect import Files
+from debug_mcp.auth.principal import Principal
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Busy, DebugMcpError
 from debug_mcp.models.base import now
 from debug_mcp.models.retention import RetentionView
 from debug_mcp.runner.supervisor import is_held
+from debug_mcp.service.audit import AuditService
+from debug_mcp.service.environment_keeping import EnvironmentKeeping
 from debug_mcp.service.locks import lock_at_once
 from debug_mcp.store.audit import Audit
 from debug_mcp.store.retention import Left, Retention
@@ -35,9 +38,18 @@ class RetentionService:
     """Removes what is too old or too much."""
 
     def __init__(
-        self, store: Retention, audit: Audit, files: Files, settings: Settings, layout: Layout
+        self,
+        store: Retention,
+        environments: EnvironmentKeeping,
+        entries: Audit,
+        audit: AuditService,
+        files: Files,
+        settings: Settings,
+        layout: Layout,
     ) -> None:
         self._store = store
+        self._environments = environments
+        self._entries = entries
         self._audit = audit
         self._files = files
         self._settings = settings
@@ -54,12 +66,22 @@ class RetentionService:
                 _log.warning("what is too old cannot be removed", exc_info=True)
                 self._lock.touch(mode=0o600)  # not again at once
 
-    async def collect(self, *, dry_run: bool = False) -> RetentionView:
+    async def collect(
+        self, principal: Principal | None = None, *, dry_run: bool = False
+    ) -> RetentionView:
         """Remove what is over the limits, and files that nobody names.
+
+        Args:
+            principal: Who asks; None where a server does it by itself.
+            dry_run: Only say what would be removed.
 
         Raises:
             Busy: Another server is at it.
         """
+        with self._audit.watching(principal, "gc", changes=not dry_run):
+            return await self._collect(dry_run=dry_run)
+
+    async def _collect(self, *, dry_run: bool) -> RetentionView:
         with lock_at_once(self._lock) as ours:
             if not ours:
                 raise Busy("another server is removing what is too old", retry_after_seconds=5)
@@ -72,15 +94,19 @@ class RetentionService:
             )
             kept = size - _size(chosen)
             before = now() - timedelta(days=self._settings.audit_days)
-            entries = await self._audit.count_before(before)
+            entries = await self._entries.count_before(before)
             if not dry_run:
                 await self._remove(chosen)
-                await self._audit.forget_before(before)
+                await self._entries.forget_before(before)
                 kept = await self._store.size()
                 self._lock.touch()
+            environments = await self._environments.collect(dry_run=dry_run)
             return RetentionView(
                 commands=sum(left.kind == "command" for left in chosen),
                 artifacts=sum(left.kind == "artifact" for left in chosen),
+                evidence=sum(left.kind == "evidence" for left in chosen),
+                environments=environments.number,
+                environment_bytes=environments.size,
                 audit_entries=entries,
                 removed_bytes=size - kept,
                 kept_bytes=kept,
@@ -139,7 +165,7 @@ def too_much(left: Sequence[Left], size: int, *, oldest: datetime, most: int) ->
         chosen.append(each)
         contents[each.sha256] -= 1
         # A content goes with the last artifact that has it.
-        if each.kind == "command" or not contents[each.sha256]:
+        if each.kind != "artifact" or not contents[each.sha256]:
             size -= each.size
     return chosen
 

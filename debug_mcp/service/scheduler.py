@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,13 @@ from debug_mcp.runner.output import read
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.cores import wants_core
+from debug_mcp.service.environments import EnvironmentService
 from debug_mcp.service.keyboard import stdin_of
 from debug_mcp.service.launches import Launch, Launches
 from debug_mcp.service.limits import limit_met, limits_of
 from debug_mcp.service.observers import Observers, SeenEnd
+from debug_mcp.service.streams import SEPARATE, stream_paths
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.store.commands import Commands, End
 from debug_mcp.store.sessions import Sessions
@@ -62,6 +65,7 @@ class Scheduler:
         sessions: Sessions,
         confinement: Confinement,
         collecting: Collecting,
+        environments: EnvironmentService,
         supervisor: Supervisor,
         settings: Settings,
         layout: Layout,
@@ -74,6 +78,7 @@ class Scheduler:
         self._sessions = sessions
         self._confinement = confinement
         self._collecting = collecting
+        self._environments = environments
         self._settings = settings
         self._layout = layout
         self.instance = instance
@@ -85,6 +90,8 @@ class Scheduler:
         self._wake = anyio.Event()
         self._alarm = anyio.Event()
         self._waiting: dict[str, set[anyio.Event]] = {}
+        # What has ended, while the ledger cannot be told: nobody is to wait for it.
+        self._unstored: dict[str, Command] = {}
         self._collected: list[Callable[[], None]] = []
         self._followers: list[Follow] = []
 
@@ -126,14 +133,16 @@ class Scheduler:
                 return
 
     def look_now(self) -> None:
-        """Do at once what is done at each look: another server has ended."""
+        """Do at once what is done at each look: another server has come, or has ended."""
         self._alarm.set()
         self._alarm = anyio.Event()
 
     async def _look(self, look: Callable[[], Awaitable[None]]) -> None:
+        alarm = self._alarm
         while True:
             with anyio.move_on_after(LOOK_SECONDS):
-                await self._alarm.wait()
+                await alarm.wait()
+            alarm = self._alarm  # before the look: what rings during it is not lost
             try:
                 await look()
             except Exception:  # noqa: BLE001  # the next look may do better
@@ -142,7 +151,8 @@ class Scheduler:
     async def _listen(self) -> None:
         """Pass on what other servers say: something ended, so others may wait for that or start."""
         while True:
-            await self._wakeups.arrived()
+            if await self._wakeups.arrived():
+                self.look_now()
             for command_id in self._waiting:
                 self._ring(command_id)
             self.wake()
@@ -162,13 +172,20 @@ class Scheduler:
             while command.state is not CommandState.FINISHED:
                 with self._bell(command.id) as bell:
                     # Read after the bell was hung up: no end goes by unheard.
-                    command = await self._commands.get(command.id)
+                    command = await self._seen(command.id)
                     if command.state is not CommandState.FINISHED:
                         with anyio.move_on_after(LOOK_SECONDS):
                             await bell.wait()
         if command.state is CommandState.FINISHED:
             return command
-        return await self._commands.get(command.id)
+        return await self._seen(command.id)
+
+    def latest(self, command: Command) -> Command:
+        """Return a command as it is, where the ledger cannot be told of its end."""
+        return self._unstored.get(command.id, command)
+
+    async def _seen(self, command_id: str) -> Command:
+        return self._unstored.get(command_id) or await self._commands.get(command_id)
 
     @contextlib.contextmanager
     def _bell(self, command_id: str) -> Iterator[anyio.Event]:
@@ -200,14 +217,19 @@ class Scheduler:
     async def _run(self, command: Command) -> None:
         """Start a command unless it was, follow it, and store its end."""
         while True:
+            end: End | None = None
             try:
                 end = await self._start(command) or await self._follow(command)
-                end = await self._collecting.at_end(command, end, self.directory(command))
+                end = await self._finished(command, end)
                 await self._commands.finish(command.id, end)
                 break
             except Exception:  # noqa: BLE001  # disk full, no descriptor left: its shim goes on
                 _log.warning("command %s cannot be followed", command.id, exc_info=True)
+                if end is not None:
+                    self._unstored[command.id] = _ended(command, end)
+                    self._ring(command.id)
                 await anyio.sleep(LOOK_SECONDS)
+        self._unstored.pop(command.id, None)
         self.launches.forget(command.id)
         for ring in self._collected if end.collected else ():
             ring()
@@ -257,16 +279,30 @@ class Scheduler:
             followers.cancel_scope.cancel()
         end = _end(command, seen, self.launches.get(command.id))
         if end.outcome is Outcome.SPAWN_FAILED and not end.message:
-            said = read(directory / "output", 0, _MESSAGE_BYTES).text
+            # The sandbox says on stderr why it could not, wherever that goes.
+            paths = stream_paths(directory)
+            said = "".join(read(path, 0, _MESSAGE_BYTES).text for path in paths)
             end = replace(end, message=said.strip() or None)
         return end
+
+    async def _finished(self, command: Command, end: End) -> End:
+        """Return the end of a command with what is made of what it left."""
+        if command.kind is CommandKind.SETUP:
+            built = await self._environments.built_by(command)
+            if built is not None:
+                return await self._environments.at_end(built, command, end)
+        return await self._collecting.at_end(command, end, self.directory(command))
 
     async def _job(self, command: Command, launch: Launch | None) -> Job:
         session = await self._sessions.get(command.session_id)
         adapter = None if launch is None else launch.adapter
         directory = self.directory(command)
-        program = await self._confinement.program(session, command, directory, adapter)
+        room = await self._environments.room(session, command)
+        program = await self._confinement.program(session, command, directory, adapter, room)
         request = command.request
+        folder = self._layout.sessions / session.id
+        if room is not None and room.building is not None:
+            folder = room.environment.parent
         return Job(
             program,
             timeout=request.timeout_seconds,
@@ -274,11 +310,14 @@ class Scheduler:
             grace=self._settings.grace_seconds,
             stdin=stdin_of(request),
             output_limit=self._settings.output_bytes,
-            limits=limits_of(self._settings, self._layout.sessions / session.id),
+            limits=limits_of(self._settings, folder, core=wants_core(command)),
+            separate=request.streams == SEPARATE,
         )
 
     def _ended(self, command: Command, end: End) -> None:
         self._ring(command.id)
+        if command.kind is CommandKind.SETUP and end.outcome is not Outcome.SUCCEEDED:
+            self.look_now()  # other sessions may wait for what it did not build
         ran = end.elapsed_seconds or 0
         waited = (end.ended_at - command.accepted_at).total_seconds() - ran
         self._observers.ended(SeenEnd(command, end.outcome, max(waited, 0), ran))
@@ -288,6 +327,12 @@ class Scheduler:
     def _ring(self, command_id: str) -> None:
         for bell in self._waiting.get(command_id, ()):
             bell.set()
+
+
+def _ended(command: Command, end: End) -> Command:
+    """Return a command as it is after its end, but for what was collected."""
+    known = {field.name: getattr(end, field.name) for field in fields(End)}
+    return replace(command, **{**known, "state": CommandState.FINISHED, "collected": None})
 
 
 def _end(command: Command, seen: Exit | None, launch: Launch | None) -> End:
@@ -320,6 +365,7 @@ def _end(command: Command, seen: Exit | None, launch: Launch | None) -> End:
         memory_bytes=seen.memory_bytes,
         stragglers=seen.stragglers,
         output_bytes=seen.output_bytes,
+        stderr_bytes=seen.stderr_bytes,
         output_dropped=seen.output_dropped,
         message=message,
         limit=limit_met(seen),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from debug_mcp.service.artifacts import ArtifactService
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.bisections import BisectionService
+from debug_mcp.service.bundles import BundleService
 from debug_mcp.service.choices import ChoiceService
 from debug_mcp.service.closing import Closing
 from debug_mcp.service.commands import CommandService
@@ -52,6 +53,7 @@ class Services:
     comparisons: ComparisonService
     flakiness: FlakinessService
     bisections: BisectionService
+    bundles: BundleService
     server: ServerService
     readiness: Readiness
     observers: Observers

@@ -30,6 +30,7 @@ from debug_mcp.service.command_views import command_row
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
 from debug_mcp.service.sessions import SessionService
+from debug_mcp.service.setup import Setup
 from debug_mcp.store.artifacts import Artifacts
 from debug_mcp.store.commands import Commands, Wanted
 from debug_mcp.store.repositories import Repositories
@@ -56,6 +57,7 @@ class StatusService:
         sessions: SessionService,
         exports: ExportService,
         confinement: Confinement,
+        setup: Setup,
     ) -> None:
         self._store = store
         self._repositories = repositories
@@ -64,6 +66,7 @@ class StatusService:
         self._sessions = sessions
         self._exports = exports
         self._confinement = confinement
+        self._setup = setup
 
     async def get(self, principal: Principal, args: SessionGet) -> SessionStatusView:
         """Return one session of the principal's, or the list of all.
@@ -143,6 +146,7 @@ class StatusService:
             "isolation": session.isolation,
             "network": self._confinement.shares_network(session),
             "workspace": WORKSPACE,
+            "setup": await self._setup.of(session),
         }
         if session.isolation is Isolation.NONE:
             paths = PathsView(workspace=str(folders.tree), home=str(folders.home))

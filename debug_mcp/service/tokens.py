@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,10 +39,19 @@ class Held:
 class TokenService:
     """A token stands for its owner, with the scopes and repositories that it was given."""
 
-    def __init__(self, store: Tokens, ending: Ending | None = None) -> None:
-        """Without ``ending``, which needs a working server, no command is ended."""
+    def __init__(
+        self,
+        store: Tokens,
+        ending: Ending | None = None,
+        first_used: Callable[[Principal], None] = lambda principal: None,
+    ) -> None:
+        """Without ``ending``, which needs a working server, no command is ended.
+
+        ``first_used`` is told of the first use of each secret.
+        """
         self._store = store
         self._ending = ending
+        self._first_used = first_used
 
     async def create(self, principal: Principal, args: TokenCreate) -> TokenSecretView:
         """Make a token; its secret is in this answer and nowhere else.
@@ -124,10 +133,11 @@ class TokenService:
         await self._store.renew(token.id, digest(secret), now(), expires_at)
         return _with_secret(await self._get(token.id), secret)
 
-    async def bootstrap(self, secret: str) -> None:
+    async def bootstrap(self, secret: str) -> str | None:
         """See to it that a secret that the operator chose opens everything.
 
-        Once it is revoked it stays so. Another secret takes the place of the one before.
+        Once it is revoked it stays so. Another secret takes the place of the one before. Returns
+        the id of the token if it is new.
 
         Raises:
             InvalidInput: It has not the form of a secret.
@@ -145,10 +155,11 @@ class TokenService:
                 raise Conflict(
                     f"DEBUG_MCP_BOOTSTRAP_TOKEN is {known.state(now())}: set another one, or none"
                 )
-            return
+            return None
         with contextlib.suppress(NotFound):
             await self._store.revoke((await self._named(BOOTSTRAP)).id, now())
-        await self._add(BOOTSTRAP, BOOTSTRAP, secret, Grant(frozenset(Scope)), None)
+        made = await self._add(BOOTSTRAP, BOOTSTRAP, secret, Grant(frozenset(Scope)), None)
+        return made.token_id
 
     async def verify(self, secret: str) -> Held | None:
         """Return who holds a secret, or None when it opens nothing."""
@@ -158,11 +169,13 @@ class TokenService:
         at = now()
         if token is None or token.state(at) is not TokenState.VALID:
             return None
+        principal = _principal(token)
         if token.last_used_at is None or at - token.last_used_at > _USE_NOTED_EVERY:
             # A ledger that cannot be written just now is no reason to turn somebody away.
             with contextlib.suppress(DebugMcpError):
-                await self._store.note_use(token.id, at)
-        return Held(token.id, token.digest, _principal(token))
+                if await self._store.note_use(token.id, at):
+                    self._first_used(principal)
+        return Held(token.id, token.digest, principal)
 
     async def valid(self) -> set[tuple[str, str]]:
         """Return (token id, digest) of every secret that opens something now."""

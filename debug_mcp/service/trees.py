@@ -1,6 +1,5 @@
 """The working trees of sessions on this machine: made from the mirror, mended, removed."""
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.config import Layout
+from debug_mcp.folders import delete_tree
+from debug_mcp.models.environments import Recipe
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import WorkSession
 from debug_mcp.service.confinement import Confinement
@@ -105,9 +106,7 @@ class Trees:
 
     async def remove(self, session: WorkSession) -> None:
         """Delete a session's tree, home and temporary files."""
-        await anyio.to_thread.run_sync(
-            lambda: shutil.rmtree(self.folder(session), ignore_errors=True)
-        )
+        await anyio.to_thread.run_sync(delete_tree, self.folder(session))
 
     async def renew_git(self, session: WorkSession) -> None:
         """Give a tree a new git directory, at the commit where it started.
@@ -130,7 +129,7 @@ class Trees:
     async def _checkout(
         self, session: WorkSession, repository: Repository, head_ref: str | None
     ) -> Checkout:
-        mirror = self._repositories.mirror(repository)
+        mirror, setup = self._repositories.mirror(repository), repository.setup
         return Checkout(
             tree=self._confinement.folders(session).tree,
             objects=mirror.objects,
@@ -140,6 +139,7 @@ class Trees:
             upstream_head=head_ref,
             identity=await self._identity(repository),
             origin=None if is_local(repository.url) else repository.url,
+            excluded=tuple(setup.outputs) if isinstance(setup, Recipe) else (),
         )
 
     async def _identity(self, repository: Repository) -> Identity:

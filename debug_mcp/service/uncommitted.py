@@ -5,7 +5,6 @@ Only for who launched the server over stdio: their checkout is nobody else's to 
 
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from debug_mcp.errors import (
     PermissionDenied,
     ToolFailed,
 )
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import SessionCreate, WorkSession
 from debug_mcp.service.confinement import Confinement
@@ -209,7 +209,7 @@ class Uncommitted:
             yield glass
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+                await anyio.to_thread.run_sync(delete_tree, folder)
 
 
 def with_uncommitted(repository: Repository, args: SessionCreate) -> NextCall:

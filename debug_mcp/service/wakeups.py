@@ -1,8 +1,8 @@
 """Servers on one data directory wake one another, so that none has to look all the time.
 
 Each binds a datagram socket beside its lock. Whoever stored something that others may wait for
-sends them one byte **after** the commit, so that who is woken sees it. A lost byte costs no more
-than the wait for the next look.
+sends them one byte **after** the commit, so that who is woken sees it; and one of another value
+when it comes, so that they see its end. A lost byte costs no more than the wait for the next look.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from pathlib import Path
 import anyio
 
 _SUFFIX = ".sock"
+_NEWS, _HERE = b"\0", b"\1"
 _BURST = 1024
 
 _log = logging.getLogger(__name__)
@@ -46,18 +47,31 @@ class Wakeups:
             self._forget(self._name)
             os.close(self._directory)
 
-    async def arrived(self) -> None:
-        """Wait for another server's word; many at once count as one."""
+    async def arrived(self) -> bool:
+        """Wait for another server's word; many at once count as one.
+
+        Returns:
+            Whether one of them has only just come.
+        """
         if self._ear is None:
             await anyio.sleep_forever()
-            return
+            raise AssertionError("sleeps for ever")
         await anyio.wait_readable(self._ear)
+        words = set()
         with contextlib.suppress(BlockingIOError):
             for _ in range(_BURST):
-                self._ear.recv(1)
+                words.add(self._ear.recv(1))
+        return _HERE in words
 
     def send(self) -> None:
         """Wake every other server, without waiting; who cannot be reached looks for itself."""
+        self._send(_NEWS)
+
+    def send_here(self) -> None:
+        """Tell every other server that this one has come."""
+        self._send(_HERE)
+
+    def _send(self, word: bytes) -> None:
         with contextlib.suppress(OSError):  # no descriptor left
             with os.scandir(self._directory) as entries:
                 names = [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
@@ -66,11 +80,11 @@ class Wakeups:
             with _datagrams() as voice:
                 for name in names:
                     if name != self._name:
-                        self._tell(voice, name)
+                        self._tell(voice, name, word)
 
-    def _tell(self, voice: socket.socket, name: str) -> None:
+    def _tell(self, voice: socket.socket, name: str, word: bytes) -> None:
         try:
-            voice.sendto(b"\0", self._address(name))
+            voice.sendto(word, self._address(name))
         except ConnectionRefusedError:  # its server was killed
             self._forget(name)
         except OSError:  # its ear is full, it is somebody else's, or it went away this moment

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.commands import Command, CommandState
 from debug_mcp.service.scheduler import LOOK_SECONDS, Scheduler
+from debug_mcp.service.streams import written_bytes
 from debug_mcp.store.artifacts import Artifacts
 
 PERIOD_SECONDS = 1.0
@@ -94,17 +95,17 @@ class Watching:
         self._watches = False
 
     async def _follow(self, command: Command, tell: Tell, scope: anyio.CancelScope) -> None:
-        path = self._scheduler.directory(command) / "output"
+        directory = self._scheduler.directory(command)
         self._followers += 1
         with scope:
-            seen = _size(path)
+            seen = _written(directory)
             while command.state is not CommandState.FINISHED:
                 try:
                     command = await self._scheduler.wait(command, PERIOD_SECONDS)
                 except DebugMcpError as error:
                     _log.warning("command %s cannot be looked at: %s", command.id, error)
                     await anyio.sleep(LOOK_SECONDS)
-                size = _size(path)
+                size = _written(directory)
                 if size != seen or command.state is CommandState.FINISHED:
                     seen = size
                     await _say(tell)
@@ -118,8 +119,8 @@ async def _say(tell: Tell) -> None:
         await tell()
 
 
-def _size(path: Path) -> int:
+def _written(directory: Path) -> int:
     try:
-        return path.stat().st_size
+        return written_bytes(directory)
     except OSError:
         return 0

@@ -43,6 +43,7 @@ def command_of(row: Row) -> Command:
         memory_bytes=row["memory_bytes"],
         stragglers=row["stragglers"],
         output_bytes=row["output_bytes"],
+        stderr_bytes=row["stderr_bytes"],
         output_dropped=row["output_dropped"],
         message=row["message"],
         limit=None

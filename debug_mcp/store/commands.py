@@ -1,32 +1,27 @@
 """Rows of commands: the queue and the ledger."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 import aiosqlite
 
-from debug_mcp.errors import Busy, Conflict
 from debug_mcp.lifecycle import COMMAND, sources
 from debug_mcp.models.artifacts import Artifact
 from debug_mcp.models.base import Owner
 from debug_mcp.models.commands import Command, CommandState, Limit, Outcome
-from debug_mcp.models.sessions import SessionState
+from debug_mcp.store.accepting import COUNTS, queue
 from debug_mcp.store.artifacts import link
 from debug_mcp.store.command_rows import command_of
-from debug_mcp.store.database import RETRY_SECONDS, Database
+from debug_mcp.store.database import Database
 from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
 from debug_mcp.store.rows import (
     OWN,
-    adopt,
     advance,
-    fresh_id,
-    insert,
-    moment,
     to_micros,
 )
 
 # The next of each session that has nothing going on, and whatever runs beside its queue; but its
-# set-up comes before all. Where
+# set-up comes before all, also where another session builds what it sets up. Where
 # places are few, the principal with the fewest running goes first, then who was served longest ago.
 # Whatever looks for what is going on says state <> 'finished' as the partial index does, or it
 # would read all.
@@ -37,8 +32,18 @@ WHERE head.state <> 'finished' AND head.state = 'queued'
     SELECT 1 FROM commands AS other
     WHERE other.session_id = head.session_id AND other.state <> 'finished' AND NOT other.parallel
       AND (NOT head.parallel OR other.kind = 'setup')
-      AND (other.state <> 'queued' OR (other.accepted_at, other.id) < (head.accepted_at, head.id))
+      AND (other.state <> 'queued' OR (
+        head.kind <> 'setup' AND (other.accepted_at, other.id) < (head.accepted_at, head.id)
+      ))
   )
+  AND (head.kind = 'setup' OR NOT EXISTS (
+    SELECT 1 FROM sessions JOIN environments ON environments.id = sessions.environment
+    WHERE sessions.id = head.session_id AND environments.state IN ('waiting', 'building')
+      AND NOT EXISTS (
+        SELECT 1 FROM commands AS own
+        WHERE own.session_id = head.session_id AND own.kind = 'setup' AND own.state = 'finished'
+      )
+  ))
   AND (SELECT count(*) FROM commands WHERE state <> 'finished' AND state <> 'queued') < ?
 ORDER BY
   (SELECT count(*) FROM commands AS own INDEXED BY commands_unfinished
@@ -55,6 +60,14 @@ WHERE session_id = ? AND state <> 'finished' AND NOT parallel AND (NOT ? OR kind
   AND (state <> 'queued' OR (accepted_at, id) < (?, ?))
 ORDER BY accepted_at, id
 """
+# Where it is of the same principal: another's command is nothing to wait for.
+_BUILDS = """
+SELECT commands.id FROM sessions
+JOIN environments ON environments.id = sessions.environment AND environments.state = 'building'
+JOIN commands ON commands.id = environments.command_id
+WHERE sessions.id = ? AND commands.principal = sessions.principal
+  AND commands.session_id <> sessions.id
+"""
 _LIST = f"""
 SELECT * FROM commands
 WHERE {OWN} AND (accepted_at, id) < (:accepted_at, :id)
@@ -62,24 +75,34 @@ WHERE {OWN} AND (accepted_at, id) < (:accepted_at, :id)
 ORDER BY accepted_at DESC, id DESC LIMIT :limit
 """  # noqa: S608
 _LIST_IN_SESSION = _LIST.replace("WHERE", "WHERE session_id = :session_id AND", 1)
-_QUEUE = """
-SELECT count(*) FILTER (WHERE state = 'queued') AS waiting, max(accepted_at) AS newest
-FROM commands WHERE session_id = ? AND state <> 'finished'
-"""
 _UNFINISHED = """
 SELECT * FROM commands WHERE session_id = ? AND state <> 'finished' ORDER BY accepted_at, id
 """
 _UNFINISHED_OF = f"SELECT * FROM commands WHERE state <> 'finished' AND {OWN}"  # noqa: S608
-_BEGUN = """
-SELECT * FROM commands WHERE state <> 'finished' AND state <> 'queued' ORDER BY accepted_at, id
+_OWNERS = """
+SELECT DISTINCT instance FROM commands WHERE state <> 'finished' AND state <> 'queued'
 """
-_COUNTS = """
-SELECT count(*) FILTER (WHERE state = 'queued') AS waiting,
-    count(*) FILTER (WHERE state <> 'queued') AS begun
-FROM commands WHERE state <> 'finished'
+_ADOPT = """
+UPDATE commands SET instance = :instance
+WHERE state <> 'finished' AND state <> 'queued' AND instance = :dead RETURNING *
 """
 _OWNED = f"SELECT * FROM commands WHERE id = :id AND {OWN}"  # noqa: S608
-_SETUP = "SELECT * FROM commands WHERE session_id = ? AND kind = 'setup'"
+# Its environment's before its own: another session may have built what this one could not.
+_SETUP = """
+SELECT * FROM commands WHERE id = coalesce(
+  (SELECT command_id FROM sessions JOIN environments ON environments.id = environment
+   WHERE sessions.id = :id),
+  (SELECT id FROM commands WHERE session_id = :id AND kind = 'setup')
+)
+"""
+# With the end of what builds an environment. A build whose end nobody saw, or that ended with its
+# session, is another's to begin again.
+_BUILT = """
+UPDATE environments SET state = CASE :outcome
+    WHEN 'succeeded' THEN 'ready' WHEN 'cancelled' THEN 'waiting' WHEN 'lost' THEN 'waiting'
+    ELSE 'failed' END
+WHERE command_id = :id AND state = 'building'
+"""
 _RECENT = f"SELECT id FROM commands WHERE {OWN} ORDER BY accepted_at DESC LIMIT 20"  # noqa: S608
 
 
@@ -107,6 +130,7 @@ class End:
     memory_bytes: int | None = None
     stragglers: int | None = None
     output_bytes: int | None = None
+    stderr_bytes: int | None = None
     output_dropped: int | None = None
     message: str | None = None
     limit: Limit | None = None
@@ -151,28 +175,7 @@ class Commands:
                     "SELECT * FROM commands WHERE id = ?", (known,)
                 )
                 return command_of(next(iter(rows))), False
-            newest = await _admit(connection, command, limit)
-            stored = replace(
-                command,
-                id=await fresh_id(connection, "commands", "c"),
-                # First accepted, first run, also when the clock was set back in between.
-                accepted_at=max(command.accepted_at, newest + timedelta(microseconds=1)),
-            )
-            await insert(
-                connection,
-                "commands",
-                {
-                    "id": stored.id,
-                    "session_id": stored.session_id,
-                    "principal": stored.principal,
-                    "state": stored.state,
-                    "request": stored.request.model_dump_json(),
-                    "instance": stored.instance,
-                    "parallel": stored.request.parallel,
-                    "kind": stored.kind,
-                    "accepted_at": to_micros(stored.accepted_at),
-                },
-            )
+            stored = await queue(connection, command, limit)
             await remember(connection, request, stored.id)
             return stored, True
 
@@ -252,6 +255,7 @@ class Commands:
                     "memory_bytes": end.memory_bytes,
                     "stragglers": end.stragglers,
                     "output_bytes": end.output_bytes,
+                    "stderr_bytes": end.stderr_bytes,
                     "output_dropped": end.output_dropped,
                     "message": end.message,
                     "limit_name": None if end.limit is None else end.limit.name,
@@ -260,6 +264,7 @@ class Commands:
                 },
             )
             if ended:
+                await connection.execute(_BUILT, {"outcome": end.outcome, "id": command_id})
                 await link(connection, command_id, end.collected or ())
                 # A session goes unused from the end of its last command on.
                 await connection.execute(_USED, (to_micros(end.ended_at), command_id))
@@ -278,14 +283,18 @@ class Commands:
 
         await self._database.write(unit, durable=True)
 
-    async def adopt(self, command_id: str, from_instance: str, instance: str) -> bool:
-        """Take over a command of a server that is gone; return whether nobody else did."""
-        begun = (CommandState.STARTING, CommandState.RUNNING)
-        return await self._database.write(
-            lambda connection: adopt(
-                connection, "commands", command_id, begun, from_instance, instance
-            )
-        )
+    async def owners(self) -> set[str]:
+        """Return the servers that have begun commands which nobody has ended."""
+        return {row["instance"] for row in await self._database.read(_OWNERS)}
+
+    async def adopt(self, dead: str, instance: str) -> list[Command]:
+        """Take over what a server that is gone had begun, in one step; two never get the same."""
+
+        async def unit(connection: aiosqlite.Connection) -> list[Command]:
+            rows = await connection.execute_fetchall(_ADOPT, {"dead": dead, "instance": instance})
+            return sorted(map(command_of, rows), key=lambda command: command.accepted_at)
+
+        return await self._database.write(unit)
 
     async def owned(self, command_id: str, owner: Owner) -> Command | None:
         """Return the owner's command of this id, or None."""
@@ -316,16 +325,19 @@ class Commands:
         return [command_of(row) for row in rows]
 
     async def ahead(self, command: Command) -> list[str]:
-        """Return the ids for which a queued command of a session's queue waits, in their order."""
+        """Return the ids for which a queued command of a session's queue waits, in their order.
+
+        With none of them it may wait for the one that builds its session's environment.
+        """
         asked = (command.session_id, command.request.parallel)
         rows = await self._database.read(
             _AHEAD, (*asked, to_micros(command.accepted_at), command.id)
-        )
+        ) or await self._database.read(_BUILDS, (command.session_id,))
         return [row["id"] for row in rows]
 
     async def setup_of(self, session_id: str) -> Command | None:
         """Return what prepares or prepared a session, or None."""
-        row = await self._database.read_one(_SETUP, (session_id,))
+        row = await self._database.read_one(_SETUP, {"id": session_id})
         return None if row is None else command_of(row)
 
     async def recent_ids(self, owner: Owner) -> list[str]:
@@ -350,44 +362,7 @@ class Commands:
         rows = await self._database.read(_UNFINISHED_OF, owner.parameters)
         return [command_of(row) for row in rows]
 
-    async def begun(self) -> list[Command]:
-        """Return every command that some server has begun and nobody has ended."""
-        return [command_of(row) for row in await self._database.read(_BEGUN)]
-
     async def count_unfinished(self) -> tuple[int, int]:
         """Return how many are queued, and how many are starting or running."""
-        [row] = await self._database.read(_COUNTS)
+        [row] = await self._database.read(COUNTS)
         return row["waiting"], row["begun"]
-
-
-async def _admit(connection: aiosqlite.Connection, command: Command, limit: int) -> datetime:
-    """Return when the session's newest unfinished command was accepted, if there is room.
-
-    Raises:
-        Busy: The session's queue is full, or all places are taken.
-        Conflict: The session is not ready: it began to close after its caller had looked.
-    """
-    session_id = command.session_id
-    [session] = await connection.execute_fetchall(
-        "SELECT state FROM sessions WHERE id = ?", (session_id,)
-    )
-    if session["state"] != SessionState.READY:
-        raise Conflict(f"session {session_id} is {session['state']}", field="session_id")
-    [queue] = await connection.execute_fetchall(_QUEUE, (session_id,))
-    if command.state is not CommandState.QUEUED:
-        [counts] = await connection.execute_fetchall(_COUNTS)
-        if counts["begun"] >= limit:
-            raise Busy(
-                f"{counts['begun']} commands are running; the limit is {limit}",
-                retry_after_seconds=RETRY_SECONDS,
-            )
-    elif queue["waiting"] >= limit:
-        raise Busy(
-            f"{queue['waiting']} commands are queued in this session; the limit is {limit}",
-            retry_after_seconds=RETRY_SECONDS,
-            next_call={
-                "tool": "command_list",
-                "arguments": {"session_id": session_id, "state": CommandState.QUEUED.value},
-            },
-        )
-    return moment(queue["newest"] or 0)

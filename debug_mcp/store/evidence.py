@@ -10,12 +10,18 @@ from debug_mcp.lifecycle import EVIDENCE, sources
 from debug_mcp.models.base import Owner, now
 from debug_mcp.models.evidence import EvidenceKind, EvidenceRow, EvidenceState
 from debug_mcp.store.database import Database, Row
-from debug_mcp.store.idempotency import KNOWN, Request, recall, remember
+from debug_mcp.store.idempotency import KNOWN, Request, forget, recall, remember
 from debug_mcp.store.rows import OWN_SESSIONS, adopt, advance, fresh_id, insert, moment, to_micros
 
 _OWNED = f"""
 SELECT * FROM evidence WHERE id = :id AND kind = :kind AND {OWN_SESSIONS}
 """  # noqa: S608
+_OWNED_OF_ANY_KIND = f"SELECT * FROM evidence WHERE id = :id AND {OWN_SESSIONS}"  # noqa: S608
+# Each step has a key of its own that begins with the id; "0" comes after "/".
+_COMMANDS = """
+SELECT object_id FROM idempotency_keys WHERE principal = ? AND operation = 'command_run'
+  AND key >= ? || '/' AND key < ? || '0' ORDER BY key
+"""
 _RECENT = f"""
 SELECT id FROM evidence WHERE kind = :kind AND {OWN_SESSIONS} ORDER BY created_at DESC LIMIT 20
 """  # noqa: S608
@@ -80,10 +86,19 @@ class Evidence:
             )
         )
 
-    async def finish(self, evidence_id: str, result: dict[str, Any]) -> bool:
-        """Store what came of it; return False when that was stored before."""
-        return await self._database.write(
-            lambda connection: advance(
+    async def finish(
+        self, evidence_id: str, result: dict[str, Any], *, free_key: bool = False
+    ) -> bool:
+        """Store what came of it, and let its idempotency key be used again where that is said.
+
+        Returns:
+            False when something was stored before.
+        """
+
+        async def unit(connection: aiosqlite.Connection) -> bool:
+            if free_key:
+                await forget(connection, evidence_id)
+            return await advance(
                 connection,
                 "evidence",
                 evidence_id,
@@ -93,9 +108,9 @@ class Evidence:
                     "result": json.dumps(result),
                     "ended_at": to_micros(now()),
                 },
-            ),
-            durable=True,
-        )
+            )
+
+        return await self._database.write(unit, durable=True)
 
     async def adopt(self, evidence_id: str, from_instance: str, instance: str) -> bool:
         """Take over from a server that is gone; return whether nobody else did."""
@@ -111,6 +126,18 @@ class Evidence:
         wanted = {"id": evidence_id, "kind": kind, **owner.parameters}
         row = await self._database.read_one(_OWNED, wanted)
         return None if row is None else _evidence(row)
+
+    async def owned_of_any_kind(self, evidence_id: str, owner: Owner) -> EvidenceRow | None:
+        """Return the owner's evidence of this id, or None."""
+        row = await self._database.read_one(
+            _OWNED_OF_ANY_KIND, {"id": evidence_id, **owner.parameters}
+        )
+        return None if row is None else _evidence(row)
+
+    async def command_ids(self, row: EvidenceRow) -> list[str]:
+        """Return the commands that evidence is made of, by the names of its steps."""
+        found = await self._database.read(_COMMANDS, (row.principal, row.id, row.id))
+        return [each["object_id"] for each in found]
 
     async def get(self, evidence_id: str) -> EvidenceRow:
         """Return evidence that is known to exist."""

@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 import aiosqlite
 
 from debug_mcp.lifecycle import REPOSITORY, sources
+from debug_mcp.models.environments import Recipe
 from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.rows import advance, fresh_id, insert, moment, to_micros, to_moment
@@ -142,10 +143,19 @@ def _settings(repository: Repository) -> dict[LiteralString, Any]:
     return {
         "default_ref": repository.default_ref,
         "depth": repository.depth,
-        "setup": json.dumps(repository.setup),
+        "setup": _setup_text(repository.setup),
         "artifacts": json.dumps(repository.artifacts),
         "env": json.dumps(dict(repository.env)),
     }
+
+
+def _setup_text(setup: tuple[str, ...] | Recipe) -> str:
+    return setup.model_dump_json() if isinstance(setup, Recipe) else json.dumps(setup)
+
+
+def _setup(text: str) -> tuple[str, ...] | Recipe:
+    stored = json.loads(text)
+    return Recipe.model_validate(stored) if isinstance(stored, dict) else tuple(stored)
 
 
 def _repository(row: Row) -> Repository:
@@ -161,7 +171,7 @@ def _repository(row: Row) -> Repository:
         synced_at=to_moment(row["synced_at"]),
         default_ref=row["default_ref"],
         depth=row["depth"],
-        setup=tuple(json.loads(row["setup"])),
+        setup=_setup(row["setup"]),
         artifacts=tuple(json.loads(row["artifacts"])),
         env=json.loads(row["env"]),
     )

@@ -1,4 +1,4 @@
-"""What sessions that ended left in the ledger, and its end."""
+"""What sessions that ended left in the ledger, and evidence; and their end."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ UNION ALL
 SELECT 'artifact', artifacts.id, size, sha256, artifacts.created_at
 FROM artifacts JOIN sessions ON sessions.id = session_id
 WHERE sessions.state IN ('closed', 'failed')
+UNION ALL
+SELECT 'evidence', id, 0, '', ended_at FROM evidence WHERE state = 'finished'
 ORDER BY since, 2
 """
 # A content that two artifacts share is there once.
@@ -27,24 +29,31 @@ _SIZE = """
 SELECT (SELECT coalesce(sum(output_bytes), 0) FROM commands WHERE state = 'finished')
     + (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT sha256, size FROM artifacts)) AS size
 """
-_OF_COMMAND = (
-    "DELETE FROM command_artifacts WHERE command_id = ?",
-    "DELETE FROM tasks WHERE command_id = ?",
-    "DELETE FROM debug_runs WHERE command_id = ?",
-    "DELETE FROM idempotency_keys WHERE object_id = ?",
-    "DELETE FROM commands WHERE id = ? AND state = 'finished'",
-)
-_OF_ARTIFACT = (
-    "DELETE FROM command_artifacts WHERE artifact_id = ?",
-    "DELETE FROM artifacts WHERE id = ?",
-)
+_FORGET = {
+    "command": (
+        "DELETE FROM command_artifacts WHERE command_id = ?",
+        "DELETE FROM tasks WHERE command_id = ?",
+        "DELETE FROM debug_runs WHERE command_id = ?",
+        "UPDATE environments SET command_id = NULL WHERE command_id = ?",
+        "DELETE FROM idempotency_keys WHERE object_id = ?",
+        "DELETE FROM commands WHERE id = ? AND state = 'finished'",
+    ),
+    "artifact": (
+        "DELETE FROM command_artifacts WHERE artifact_id = ?",
+        "DELETE FROM artifacts WHERE id = ?",
+    ),
+    "evidence": (
+        "DELETE FROM idempotency_keys WHERE object_id = ?",
+        "DELETE FROM evidence WHERE id = ? AND state = 'finished'",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A finished command or an artifact of a session that ended; ``size`` in bytes."""
+    """A finished command or an artifact of a session that ended, or evidence; ``size`` in bytes."""
 
-    kind: Literal["command", "artifact"]
+    kind: Literal["command", "artifact", "evidence"]
     id: str
     size: int
     sha256: str
@@ -58,7 +67,7 @@ class Retention:
         self._database = database
 
     async def left(self) -> list[Left]:
-        """Return what sessions that ended left, oldest first."""
+        """Return what sessions that ended left, and evidence, oldest first."""
         rows = await self._database.read(_LEFT)
         return [
             Left(row["kind"], row["id"], row["size"], row["sha256"], moment(row["since"]))
@@ -75,7 +84,7 @@ class Retention:
 
         async def unit(connection: aiosqlite.Connection) -> None:
             for each in left:
-                for statement in _OF_COMMAND if each.kind == "command" else _OF_ARTIFACT:
+                for statement in _FORGET[each.kind]:
                     await connection.execute(statement, (each.id,))
 
         await self._database.write(unit)

@@ -255,4 +255,5 @@ def _session(row: Row) -> WorkSession:
         idle_seconds=row["idle_seconds"],
         used_at=to_moment(row["used_at"]),
         closed_at=to_moment(row["closed_at"]),
+        environment=row["environment"],
     )

@@ -98,15 +98,19 @@ class Tokens:
 
         await self._database.write(unit, durable=True)
 
-    async def note_use(self, token_id: str, at: datetime) -> None:
-        """Note when a token was last used."""
+    async def note_use(self, token_id: str, at: datetime) -> bool:
+        """Note when a token was last used; return whether it never was before."""
 
-        async def unit(connection: aiosqlite.Connection) -> None:
+        async def unit(connection: aiosqlite.Connection) -> bool:
+            unused = await connection.execute_fetchall(
+                "SELECT 1 FROM tokens WHERE id = ? AND last_used_at IS NULL", (token_id,)
+            )
             await connection.execute(
                 "UPDATE tokens SET last_used_at = ? WHERE id = ?", (to_micros(at), token_id)
             )
+            return bool(list(unused))
 
-        await self._database.write(unit)
+        return await self._database.write(unit)
 
 
 def _json_or_null(names: tuple[str, ...] | None) -> str | None:

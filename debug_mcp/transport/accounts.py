@@ -1,6 +1,6 @@
 """What an operator can find of a request: its id, which the answer names, and its refusal."""
 
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 
 from debug_mcp.auth.principal import Principal
 from debug_mcp.errors import DebugMcpError
@@ -29,6 +29,12 @@ class Refusals:
         who = f"token {principal.token_id}" if principal else f"address {origin().peer}"
         if not self._noted.take(who):
             self._audit.refused(principal, REQUEST, error)
+
+
+def address(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def named(send: Send, source: Origin) -> Send:

@@ -19,10 +19,9 @@ from debug_mcp.errors import Busy, Unauthenticated, Unavailable
 from debug_mcp.interfaces.documentation import DOCS_PATH, OPENAPI_PATH
 from debug_mcp.interfaces.health import READY_PATH
 from debug_mcp.interfaces.websocket import SUBPROTOCOL
-from debug_mcp.service.audit import AuditService
 from debug_mcp.service.origins import coming_from, new_origin
 from debug_mcp.service.tokens import Held, TokenService
-from debug_mcp.transport.accounts import Refusals, named
+from debug_mcp.transport.accounts import Refusals, address, named
 from debug_mcp.transport.limits import AtOnce, Buckets, rate_of, too_fast
 from debug_mcp.transport.refusals import challenge, refusal
 from debug_mcp.transport.requests import OpenRequest, OpenRequests
@@ -54,6 +53,11 @@ def calling_principal() -> Principal:
     return _principal.get()
 
 
+def asking_principal() -> Principal | None:
+    """Return who makes the request that is being served; None where that needs no token."""
+    return _principal.get(None)
+
+
 class Bearer:
     """Lets requests with a valid token through, as its principal and within its limits.
 
@@ -67,7 +71,7 @@ class Bearer:
         self,
         app: ASGIApp,
         tokens: TokenService,
-        audit: AuditService,
+        refusals: Refusals,
         requests: OpenRequests,
         failures: Buckets,
         rates: Buckets,
@@ -78,7 +82,7 @@ class Bearer:
     ) -> None:
         self._app = app
         self._tokens = tokens
-        self._refusals = Refusals(audit)
+        self._refusals = refusals
         self._requests = requests
         self._failures = failures
         self._rates = rates
@@ -99,7 +103,7 @@ class Bearer:
         ):
             await self._app(scope, receive, send)
             return
-        source = new_origin(_address(scope))
+        source = new_origin(address(scope))
         with coming_from(source):
             send = named(send, source)
             held = await self._authenticated(scope, receive, send)
@@ -156,7 +160,7 @@ class Bearer:
         if held is not None:
             return held
         # Only the wrong ones are counted: whoever shares an address with a guesser gets in.
-        wait = self._failures.take(_address(scope))
+        wait = self._failures.take(address(scope))
         self._refusals.note(None, too_fast(wait) if wait else _unknown())
         if wait:
             await refusal(429, too_fast(wait))(scope, receive, send)
@@ -250,8 +254,3 @@ async def _unauthorized(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _unknown() -> Unauthenticated:
     return Unauthenticated(f"{_FAULT}; {_HOW}")
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else ""

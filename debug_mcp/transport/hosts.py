@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from debug_mcp.errors import InvalidInput, PermissionDenied
+from debug_mcp.errors import DebugMcpError, InvalidInput, PermissionDenied
+from debug_mcp.service.origins import coming_from, new_origin
+from debug_mcp.transport.accounts import Refusals, address, named
 from debug_mcp.transport.refusals import refusal
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -38,8 +40,11 @@ def own_names(host: str) -> frozenset[str]:
 class Hosts:
     """Refuses requests for other names (421) and from pages of other origins (403)."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], origins: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, names: Iterable[str], origins: Iterable[str], refusals: Refusals
+    ) -> None:
         self._app = app
+        self._refusals = refusals
         self._names = frozenset(name.lower() for name in names)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -56,15 +61,23 @@ class Hosts:
                 "a name with --allowed-host",
                 candidates=sorted(self._names),
             )
-            await refusal(421, foreign)(scope, receive, send)
+            await self._refuse(421, foreign, scope, receive, send)
         elif not all(self._may_ask(origin.lower()) for origin in origins):
             page = PermissionDenied(
                 f"pages of {', '.join(origins)!r} may not ask this server; the operator can allow "
                 "an origin with --allowed-origin"
             )
-            await refusal(403, page)(scope, receive, send)
+            await self._refuse(403, page, scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _refuse(
+        self, status: int, error: DebugMcpError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        source = new_origin(address(scope))
+        with coming_from(source):
+            self._refusals.note(None, error)
+            await refusal(status, error)(scope, receive, named(send, source))
 
     def _may_ask(self, origin: str) -> bool:
         """Return whether an origin is allowed: a page of this server's own is."""

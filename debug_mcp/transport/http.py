@@ -28,8 +28,9 @@ from debug_mcp.interfaces.metrics import METRICS_PATH
 from debug_mcp.interfaces.rest import http_problem
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.tokens import TokenService
+from debug_mcp.transport.accounts import Refusals
 from debug_mcp.transport.answered import Answered
-from debug_mcp.transport.bearer import Bearer
+from debug_mcp.transport.bearer import Bearer, asking_principal
 from debug_mcp.transport.connections import PromptWebSocket, limited
 from debug_mcp.transport.hosts import Hosts, own_names
 from debug_mcp.transport.limits import AtOnce, BodyLimit, Buckets
@@ -41,7 +42,7 @@ GRACE_SECONDS = 2
 _HARD_SECONDS = 5
 # Of one message to a WebSocket: as much as can be typed at once.
 MESSAGE_BYTES = 1 << 20
-PONG_SECONDS = 60
+PING_SECONDS, PONG_SECONDS = 20, 60
 _KEEP_ALIVE_SECONDS = 75
 _MINUTE = 60
 
@@ -86,7 +87,7 @@ def build_app(
         ],
         middleware=[
             Middleware(Answered, answered=answered),
-            *_middleware(tokens, audit, requests, settings),
+            *_middleware(tokens, Refusals(audit), requests, settings),
         ],
         exception_handlers={HTTPException: http_problem, Exception: http_problem},
         lifespan=lifespan,
@@ -97,7 +98,7 @@ def build_app(
 
 
 def _middleware(
-    tokens: TokenService, audit: AuditService, requests: OpenRequests, settings: Settings
+    tokens: TokenService, refusals: Refusals, requests: OpenRequests, settings: Settings
 ) -> list[Middleware]:
     """Return what a request passes, outermost first."""
     return [
@@ -105,11 +106,12 @@ def _middleware(
             Hosts,
             names=own_names(settings.http_host) | set(settings.http_allowed_hosts),
             origins=settings.http_allowed_origins,
+            refusals=refusals,
         ),
         Middleware(
             Bearer,
             tokens=tokens,
-            audit=audit,
+            refusals=refusals,
             requests=requests,
             failures=Buckets(settings.http_failures / _MINUTE, settings.http_failures),
             rates=Buckets(settings.http_requests_per_second, settings.http_requests_burst),
@@ -119,7 +121,10 @@ def _middleware(
             open_paths=[METRICS_PATH] if settings.http_metrics_open else [],
         ),
         Middleware(
-            BodyLimit, max_bytes=settings.http_body_bytes, seconds=settings.http_request_seconds
+            BodyLimit,
+            max_bytes=settings.http_body_bytes,
+            seconds=settings.http_request_seconds,
+            refused=lambda error: refusals.note(asking_principal(), error),
         ),
     ]
 
@@ -176,6 +181,7 @@ class HttpServer:
                 ws=PromptWebSocket,
                 ws_max_size=MESSAGE_BYTES,
                 # A ping stands behind all that the client has not read yet.
+                ws_ping_interval=PING_SECONDS,
                 ws_ping_timeout=PONG_SECONDS,
                 # Output is sent as it is: 50 compressors would be 50 times their memory.
                 ws_per_message_deflate=False,
@@ -197,6 +203,10 @@ class HttpServer:
         """Where MCP is served."""
         host, port = self._listening.getsockname()[:2]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"
+
+    def count_open(self) -> dict[str, int]:
+        """Return how many requests are under way, by their kind."""
+        return self._requests.count()
 
     async def serve(self) -> None:
         """Serve until ``end`` was called and everything under way has ended."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from debug_mcp.errors import Busy, InvalidInput
+from debug_mcp.errors import Busy, DebugMcpError, InvalidInput
 from debug_mcp.transport.refusals import refusal
 
 _KEYS = 10_000
@@ -105,8 +105,15 @@ def too_fast(seconds: float) -> Busy:
 class BodyLimit:
     """Reads a request's body before anybody else does: not too large, and not too slowly."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        seconds: float,
+        refused: Callable[[DebugMcpError], None],
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._max_bytes = max_bytes
         self._seconds = seconds
 
@@ -126,10 +133,12 @@ class BodyLimit:
             body = read
         if waiting.cancelled_caught:
             slow = InvalidInput(f"the body did not arrive within {self._seconds:g} s")
+            self._refused(slow)
             await refusal(408, slow, close=True)(scope, receive, send)
             return
         if len(body) > self._max_bytes:
             large = InvalidInput(f"the body is larger than {self._max_bytes} bytes")
+            self._refused(large)
             await refusal(413, large, close=True)(scope, receive, send)
             return
         replayed = False

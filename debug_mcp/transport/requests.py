@@ -1,8 +1,10 @@
 """The requests that are being served, so that they can be ended before they end by themselves."""
 
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import anyio
 from starlette.types import Message
@@ -11,6 +13,15 @@ from debug_mcp.service.tokens import TokenService
 
 # How long an open stream may outlive the token that opened it, whoever revoked it.
 LOOK_SECONDS = 2
+
+
+class Kind(StrEnum):
+    """What a request turned out to be, once its response had begun; a call until then."""
+
+    CALL = "call"
+    DOWNLOAD = "download"
+    EVENTS = "events"
+    WEBSOCKET = "websocket"
 
 
 @dataclass(eq=False)
@@ -28,16 +39,29 @@ class OpenRequest:
     finished: bool = False
     sized: bool = False
     refused: bool = False
+    kind: Kind = Kind.CALL
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def sending(self, message: Message) -> None:
         """Know of a message before it is sent."""
         self.started = True
-        if message["type"] == "http.response.start":
-            self.sized = any(name == b"content-length" for name, _ in message["headers"])
+        if message["type"] == "websocket.accept":
+            self.kind = Kind.WEBSOCKET
+        elif message["type"] == "http.response.start":
+            headers = dict(message["headers"])
+            self.sized = b"content-length" in headers
+            self.kind = _kind(headers)
         self.finished = message["type"] == "websocket.close" or (
             message["type"].endswith("http.response.body") and not message.get("more_body", False)
         )
+
+
+def _kind(headers: Mapping[bytes, bytes]) -> Kind:
+    """Return what a response is, by its headers; ASGI has their names in small letters."""
+    if headers.get(b"content-type", b"").startswith(b"text/event-stream"):
+        return Kind.EVENTS
+    attached = headers.get(b"content-disposition", b"").startswith(b"attachment")
+    return Kind.DOWNLOAD if attached else Kind.CALL
 
 
 class OpenRequests:
@@ -72,6 +96,11 @@ class OpenRequests:
                 if (request.token_id, request.digest) not in valid:
                     request.refused = True
                     request.scope.cancel()
+
+    def count(self) -> dict[str, int]:
+        """Return how many requests are under way of each kind."""
+        counted = Counter(request.kind for request in self._open)
+        return {kind: counted[kind] for kind in Kind}
 
     async def none_left(self) -> None:
         """Return when no request is under way."""

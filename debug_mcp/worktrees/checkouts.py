@@ -6,6 +6,7 @@ repository, move its branches and delete its objects.
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -44,6 +45,8 @@ class Checkout:
     identity: Identity
     # Where a remote upstream is, for a command that has the network; a path would tell too much.
     origin: str | None = None
+    # Paths of the tree that are built and not written by anybody.
+    excluded: tuple[str, ...] = ()
 
 
 def lay_out(checkout: Checkout) -> None:
@@ -64,11 +67,17 @@ def lay_out(checkout: Checkout) -> None:
         origin = folder / "refs/remotes/origin"
         origin.mkdir(parents=True)
         (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{checkout.upstream_head}\n")
-    (folder / "info/exclude").write_text("".join(f"{line}\n" for line in _EXCLUDED))
+    excluded = (*_EXCLUDED, *(f"/{_literally(path)}" for path in checkout.excluded))
+    (folder / "info/exclude").write_text("".join(f"{line}\n" for line in excluded))
     (folder / "config").write_text(_config(checkout.identity, checkout.origin))
     shallow = checkout.objects.parent / "shallow"
     if shallow.exists():
         (folder / "shallow").write_bytes(shallow.read_bytes())
+
+
+def _literally(path: str) -> str:
+    """Return the pattern that means this path alone."""
+    return re.sub(r"([\\*?\[\]\s])", r"\\\1", path)
 
 
 def lay_out_again(checkout: Checkout) -> None:

@@ -9,10 +9,11 @@ gone. Everything here blocks: call it in a thread.
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from debug_mcp.folders import delete_tree, each_folder
 
 _READY = re.compile(r"(?P<commit>[0-9a-f]{40,64})-(?P<kib>\d+)-[0-9a-f]+")
 _MAKING = re.compile(r"[0-9a-f]+\.(?P<instance>[0-9a-f]+)(?:\.git)?")
@@ -78,14 +79,14 @@ class Shelf:
         """Remove a tree, unless somebody took it meanwhile."""
         gone = self.begin_with(tree, instance)
         if gone is not None:
-            shutil.rmtree(gone, ignore_errors=True)
+            delete_tree(gone)
 
     def sweep(self, lives: Callable[[str], bool]) -> None:
         """Remove what servers that are gone were making."""
         for name in _names(self.folder):
             match = _MAKING.fullmatch(name)
             if match and not lives(match["instance"]):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
+                delete_tree(self.folder / name)
 
 
 def shelves(folder: Path) -> Iterator[Shelf]:
@@ -113,7 +114,11 @@ def _moved(source: Path, target: Path) -> bool:
 def _kib(tree: Path) -> int:
     """Return what a tree takes on disk."""
     blocks = 0
-    for folder, _, names in os.walk(tree):
+    for folder, entries in each_folder(tree):
         blocks += os.lstat(folder).st_blocks
-        blocks += sum(os.lstat(f"{folder}/{name}").st_blocks for name in names)
+        blocks += sum(
+            entry.stat(follow_symlinks=False).st_blocks
+            for entry in entries
+            if not entry.is_dir(follow_symlinks=False)
+        )
     return blocks * _BLOCK // 1024

@@ -5,11 +5,11 @@ journal alone, all of it or nothing.
 """
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from debug_mcp.folders import delete_tree, each_folder
 from debug_mcp.worktrees.diffs import Diff
 from debug_mcp.worktrees.drafts import Draft
 from debug_mcp.worktrees.journal import Content
@@ -24,7 +24,7 @@ def lay_out(folder: Path, diff: Diff, draft: Draft) -> None:
     Raises:
         InvalidInput: The patch names something that edits do not touch.
     """
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed server left
+    delete_tree(folder)  # what a killed server left
     folder.mkdir(mode=0o700)
     for name in ("objects", "refs"):
         (folder / ".git" / name).mkdir(parents=True)
@@ -66,13 +66,12 @@ def _copy(folder: Path, path: str, content: Content | None) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Content]]:
-    for above, folders, names in os.walk(folder):
-        if Path(above) == folder:
-            folders.remove(".git")
-        links = [name for name in folders if Path(above, name).is_symlink()]
-        for name in (*names, *links):
-            file = Path(above, name)
+    for _, entries in each_folder(folder):
+        for entry in entries:
+            file = Path(entry.path)
             path = file.relative_to(folder).as_posix()
+            if entry.is_dir(follow_symlinks=False) or path.startswith(".git/"):
+                continue
             if file.is_symlink():
                 yield path, Content(os.fsencode(file.readlink()), is_link=True)
             else:

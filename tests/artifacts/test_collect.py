@@ -13,6 +13,9 @@ from debug_mcp.models.artifacts import ArtifactKind
 LIMIT = 10_000
 
 
+ELF = b"\x7fELF" + bytes(12)
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "tree"
@@ -153,9 +156,17 @@ def test_a_content_that_is_there_is_not_written_again(files: Files, tree: Path) 
         ("r.xml", b'<?xml version="1.0"?><testsuites>', ArtifactKind.JUNIT, "application/xml"),
         ("r.xml", b"<html>", ArtifactKind.OTHER, "text/plain"),
         ("coverage.xml", b"<coverage version='1'>", ArtifactKind.COVERAGE, "application/xml"),
+        ("c.lcov", b"TN:\nSF:a.py\n", ArtifactKind.COVERAGE, "text/plain"),
+        (
+            "c.json",
+            b'{"meta": {"format": 3, "version": "7.1", "branch_coverage": false',
+            ArtifactKind.COVERAGE,
+            "text/plain",
+        ),
         ("r.xml", b"\n<testsuite name='x'>", ArtifactKind.JUNIT, "application/xml"),
         ("r.xml", b"<?xml \0", ArtifactKind.OTHER, "application/octet-stream"),
-        ("core.12", b"\x7fELF\x02\x01", ArtifactKind.CORE, "application/octet-stream"),
+        ("core.12", ELF + b"\x04\0", ArtifactKind.CORE, "application/octet-stream"),
+        ("core-tool", ELF + b"\x03\0", ArtifactKind.OTHER, "application/octet-stream"),
         ("x.patch", b"--- a\n", ArtifactKind.PATCH, "text/plain"),
         ("x.png", b"\x89PNG\r\n\x1a\n", ArtifactKind.OTHER, "image/png"),
         ("page.html", b"\x89PNG\r\n\x1a\n", ArtifactKind.OTHER, "image/png"),

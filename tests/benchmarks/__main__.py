@@ -19,6 +19,7 @@ from tests.benchmarks import (
     calls,
     commands,
     debugging,
+    environments,
     http,
     idle,
     launch,
@@ -26,6 +27,7 @@ from tests.benchmarks import (
     neighbours,
     output,
     parallel,
+    recovery,
     sessions,
     streams,
 )
@@ -39,12 +41,14 @@ BENCHMARKS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "output": output.lines,
     "parallel": parallel.lines,
     "sessions": sessions.lines,
+    "environments": environments.lines,
     "neighbours": neighbours.lines,
     "debugging": debugging.lines,
     "idle": idle.lines,
     "http": http.lines,
     "streams": streams.lines,
     "ledger": ledger.lines,
+    "recovery": recovery.lines,
 }
 
 _IDENTITY = "[user]\n\tname = Ada Example\n\temail = ada@example.org\n"

@@ -1,4 +1,4 @@
-"""Many commands at once, each in a session of its own."""
+"""Many commands at once: long ones, each in a session of its own, and short ones in a few."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from tests.benchmarks.table import Budget, Line, Measure
 
 _COMMANDS = 32
 _PROGRAM = ["sleep", "1"]
+_SHORT, _FEW = 160, 8  # a session queues 20
 
 
 def lines(bench: Bench) -> Iterator[Line]:
@@ -27,6 +28,21 @@ def lines(bench: Bench) -> Iterator[Line]:
         Measure([sample / 1000 for sample in bare], "s"),
         "bare processes at once",
         Budget("at most", 1.3),
+    )
+    short = [
+        {"session_id": sessions[number % _FEW], "command": ["true"], "wait_seconds": 50}
+        for number in range(_SHORT)
+    ]
+    taken, bare = interleaved(
+        bench.samples(3),
+        lambda: timed(lambda: client.calls("command_run", short)),
+        lambda: timed(lambda: [subprocess.run(["true"], check=True) for _ in short]),
+    )
+    yield Line(
+        f"{_SHORT} times true, sent at once to {_FEW} sessions",
+        Measure([_SHORT / (sample / 1000) for sample in taken], "commands/s"),
+        Measure([_SHORT / (sample / 1000) for sample in bare], "commands/s"),
+        "bare processes one by one",
     )
 
 

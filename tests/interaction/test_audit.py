@@ -64,12 +64,15 @@ async def test_the_log_says_who_changed_what_and_who_was_refused(
         foreign = await bob.get(f"/commands/{ran['command_id']}")
         unscoped = await bob.post("/repositories", json={"url": "https://example.org/x.git"})
 
+    tokens = {token["name"]: token["token_id"] for token in
+              (await admin.get("/tokens")).json()["tokens"]}  # fmt: skip
     assert [(e["operation"], e["object_id"], e["outcome"]) for e in await entries(
         admin, principal="ada")] == [
+        ("token_first_use", tokens["ada"], "done"),
         ("session_create", session, "done"),
         ("command_run", ran["command_id"], "done"),
     ]  # fmt: skip
-    refused = await entries(admin, principal="bob")
+    _, *refused = await entries(admin, principal="bob")
     assert [(e["operation"], e.get("object_id"), e["outcome"]) for e in refused] == [
         ("command_wait", ran["command_id"], "not_found"),
         ("repository_init", None, "permission_denied"),
@@ -77,8 +80,6 @@ async def test_the_log_says_who_changed_what_and_who_was_refused(
     assert [e["request_id"] for e in refused] == [
         answer.headers["x-request-id"] for answer in (foreign, unscoped)
     ]
-    tokens = {token["name"]: token["token_id"] for token in
-              (await admin.get("/tokens")).json()["tokens"]}  # fmt: skip
     for entry in refused:
         assert (entry["peer"], entry["token_id"]) == ("127.0.0.1", tokens["bob"])
         assert entry["seconds"] >= 0
@@ -106,10 +107,84 @@ async def test_a_caller_beyond_its_rate_is_in_the_log(
     async with script(root, token) as slow:
         await slow.get("/server")
         assert (await slow.get("/server")).status_code == 429
-    [entry] = await entries(admin, principal="slow")
+    _, entry = await entries(admin, principal="slow")
     assert (entry["operation"], entry["outcome"]) == ("request", "busy")
 
 
+async def test_other_hosts_other_origins_and_bodies_without_measure_are_in_the_log(
+    root: str, admin: httpx2.AsyncClient, services: Services
+) -> None:
+    token = await secret(services, "ada", scopes=AGENT)
+    large = b"x" * (5 << 20)
+    async with script(root, token) as ada:
+        answers = [
+            await ada.get("/server", headers={"Host": "evil.example.com"}),
+            await ada.get("/server", headers={"Origin": "https://evil.example.com"}),
+            await ada.post("/sessions", content=large),
+        ]
+    assert [answer.status_code for answer in answers] == [421, 403, 413]
+    refused = await entries(admin, operation="request")
+    assert [(e.get("principal"), e["outcome"]) for e in refused] == [
+        (None, "invalid_input"), (None, "permission_denied"), ("ada", "invalid_input")
+    ]  # fmt: skip
+    assert [e["request_id"] for e in refused] == [a.headers["x-request-id"] for a in answers]
+    assert {e["peer"] for e in refused} == {"127.0.0.1"}
+    assert "evil" not in str(refused)
+
+
+async def test_what_a_server_does_by_itself_is_in_the_log(
+    root: str, admin: httpx2.AsyncClient
+) -> None:
+    made = await admin.post("/sessions", json={"repository": "app", "ttl_seconds": 1})
+    session = made.json()["session_id"]
+    with anyio.fail_after(SECONDS):
+        while not (ended := await entries(admin, operation="session_expire")):
+            await anyio.sleep(0.1)
+    [entry] = ended
+    assert (entry["object_id"], entry["outcome"]) == (session, "done")
+    assert "principal" not in entry
+
+
+async def test_collections_and_the_first_token_are_in_the_log(tmp_path: Path) -> None:
+    operator = Operator(tmp_path / "data")
+    secret_ = new_secret()
+    for _ in range(2):
+        with operator.serving("--isolation", "none", DEBUG_MCP_BOOTSTRAP_TOKEN=secret_) as server:
+            async with script(server.url.removesuffix("/mcp"), secret_) as boss:
+                assert (await boss.get("/server")).status_code == 200
+                listed = await entries(boss)
+    for arguments in (("gc", "--dry-run"), ("gc",)):
+        assert operator.does(*arguments).returncode == 0
+    [bootstrap, used] = listed
+    assert (bootstrap["operation"], bootstrap["principal"]) == ("token_bootstrap", "local")
+    assert (used["operation"], used["principal"]) == ("token_first_use", "bootstrap")
+    assert used["object_id"] == bootstrap["object_id"]
+    assert used["peer"] == "127.0.0.1"
+    printed = operator.does("audit", "--operation", "gc", "--json").stdout
+    [collected] = map(json.loads, printed.splitlines())
+    assert (collected["principal"], collected["outcome"]) == ("local", "done")
+    assert secret_ not in str(listed)
+
+
+async def test_what_was_answered_is_in_the_log_though_the_server_is_killed_at_once(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    operator = Operator(tmp_path / "data")
+    token = operator.token("ada", "--scope", ",".join(AGENT))
+    operator.does("call", "repository_init", f"url={upstream.path}", "name=app")
+    with operator.serving("--isolation", "none") as server:
+        async with script(server.url.removesuffix("/mcp"), token) as ada:
+            made = (await ada.post("/sessions", json={"repository": "app"})).json()
+            path = f"/sessions/{made['session_id']}/commands"
+            ran = await ada.post(path, json={"command": "sleep 60", "wait_seconds": 0})
+            server.process.kill()
+            await server.ended()
+    exported = operator.does("audit", "--json", "--operation", "command_run").stdout
+    [entry] = map(json.loads, exported.splitlines())
+    assert (entry["object_id"], entry["outcome"]) == (ran.json()["command_id"], "done")
+
+
+@pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_refused_downloads_streams_and_resources_are_in_the_log(
     root: str, admin: httpx2.AsyncClient, services: Services
 ) -> None:
@@ -120,11 +195,15 @@ async def test_refused_downloads_streams_and_resources_are_in_the_log(
     async with http_client(f"{root}/mcp", token) as client:
         with pytest.raises(Exception, match="of yours"):
             await client.read_resource("output://c_none")
+    async with http_client(f"{root}/mcp", token, "legacy") as client:
+        with pytest.raises(Exception, match="of yours"):
+            await client.subscribe_resource("output://c_none")
     found = [(e["operation"], e["object_id"]) for e in await entries(admin, outcome="not_found")]
     assert found == [
         ("artifact_download", "a_none"),
         ("output_download", "c_none"),
         ("resource_read", "c_none"),
+        ("resource_subscribe", "c_none"),
     ]
 
 
@@ -171,7 +250,7 @@ async def test_the_log_is_read_in_pages_and_by_what_is_looked_for(
     assert len(seen) == 5
     assert len({entry["request_id"] for entry in seen}) == 5
     assert not await entries(admin, until="2020-01-01T00:00:00Z")
-    assert len(await entries(admin, since="2020-01-01T00:00:00Z")) == 5
+    assert len(await entries(admin, since="2020-01-01T00:00:00Z")) == 6  # and its first use
 
 
 async def test_the_log_is_the_administrators_alone(root: str, services: Services) -> None:
@@ -222,6 +301,7 @@ async def test_the_operator_exports_the_log_as_json_lines(
     assert [(line["principal"], line["operation"]) for line in lines] == [
         ("ada", "session_close"),
         ("ada", "session_create"),
+        ("ada", "token_first_use"),
         ("local", "repository_init"),
         ("local", "token_create"),
     ]

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 CHECK = {"check.sh": 'test "$(cat value)" -lt 5\n'}
 TEST = "def test_value():\n    assert int(open('value').read()) < 5\n"
+# Fails for what is more than nothing.
+GREATER = 'test "$(cat value)" -lt 1'
 
 
 @pytest.fixture
@@ -39,6 +41,13 @@ def grown(upstream: Upstream, values: list[str], **more: str) -> list[str]:
         upstream.commit(f"Step {number}", {**CHECK, "value": value, "n": str(number), **more})
         commits.append(upstream.git("rev-parse", "HEAD")[:12])
     return commits
+
+
+def added(name: str, text: str) -> str:
+    """Return a patch that adds a file."""
+    lines = text.splitlines()
+    head = f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1,{len(lines)} @@\n"
+    return head + "".join(f"+{line}\n" for line in lines)
 
 
 async def bisected(agent: Agent, **how: Any) -> dict[str, Any]:
@@ -132,14 +141,95 @@ async def test_a_test_decides_by_its_id_and_what_cannot_be_collected_is_skipped(
     assert among["first_bad"]["commit"] == commits[3]
 
 
-async def test_a_patch_is_carried_along_and_where_it_does_not_apply_is_skipped(
-    agent: Agent, upstream: Upstream
+@pytest.mark.bwrap
+async def test_in_the_sandbox_a_test_and_its_patch_find_the_same(
+    tmp_path: Path, upstream: Upstream
 ) -> None:
-    commits = grown(upstream, ["0", "1", "2", "6", "7"], shown="one\n")
-    upstream.git("checkout", "-q", "HEAD")
-    patch = '--- /dev/null\n+++ b/again.sh\n@@ -0,0 +1 @@\n+test "$(cat value)" -lt 5\n'
+    commits = grown(upstream, ["0", "1", "6", "7"])
+    required = IsolationPolicy.REQUIRE_BWRAP
+    settings = Settings(data_dir=tmp_path / "data", isolation=required, grace_seconds=1)
+    async with connect("memory-modern", settings) as agent:
+        await agent.call("repository_init", url=str(upstream.path))
+        how = {"good": commits[0], "patch": added("test_value.py", TEST)}
+        view = await bisected(agent, **how, test="test_value.py::test_value")
+        assert view["first_bad"]["commit"] == commits[2]
+
+
+async def test_a_patch_is_carried_along(agent: Agent, upstream: Upstream) -> None:
+    commits = grown(upstream, ["0", "1", "2", "6", "7"])
+    patch = added("again.sh", CHECK["check.sh"])
     view = await bisected(agent, good=commits[0], patch=patch, command="sh again.sh")
     assert view["first_bad"]["commit"] == commits[3]
+
+
+async def test_where_the_patch_does_not_apply_is_skipped_with_the_reason(
+    agent: Agent, upstream: Upstream
+) -> None:
+    stricter = CHECK["check.sh"].replace("5", "6")
+    patch = f"--- a/check.sh\n+++ b/check.sh\n@@ -1 +1 @@\n-{CHECK['check.sh']}+{stricter}"
+    commits = []
+    for number, value in enumerate(["0", "1", "2", "3", "6", "7"]):
+        script = "exit 3\n" if value in "123" else CHECK["check.sh"]
+        files = {"check.sh": script, "value": value, "n": str(number)}
+        commits.append(upstream.commit(f"Step {number}", files)[:12])
+    view = await bisected(agent, good=commits[0], patch=patch, command="sh check.sh")
+    assert view["verdict"] == "among"
+    assert set(view["suspects"]) == set(commits[1:5])
+    skipped = [step for step in view["log"] if step["judgement"] == "skipped"]
+    assert {step["commit"] for step in skipped} == set(commits[1:4])
+    assert all("check.sh does not apply" in step["why"] for step in skipped)
+    assert not any("command_id" in step for step in skipped)
+
+
+async def test_where_the_set_up_fails_is_skipped(agent: Agent, upstream: Upstream) -> None:
+    commits = grown(upstream, ["0", "x", "1", "9", "9"])
+    setup = ["! grep -q x value"]
+    await agent.call("repository_init", url=str(upstream.path), name="set-up", setup=setup)
+    how = {"repository": "set-up", "command": "sh check.sh"}
+    view = await bisected(agent, good=commits[0], bad=commits[2], **how)
+    assert view["verdict"] == "inconclusive"  # nothing is bad
+    view = await bisected(agent, good=commits[0], bad=commits[3], **how)
+    assert view["first_bad"]["commit"] == commits[3]
+    among = await bisected(agent, good=commits[0], bad=commits[2], **{**how, "command": GREATER})
+    assert (among["verdict"], set(among["suspects"])) == ("among", set(commits[1:3]))
+    [skipped] = [step for step in among["log"] if step["judgement"] == "skipped"]
+    assert (skipped["commit"], skipped["why"]) == (commits[1], "set-up: failed")
+
+
+async def test_a_commit_that_does_not_end_is_skipped(agent: Agent, upstream: Upstream) -> None:
+    commits = grown(upstream, ["0", "x", "9"])
+    command = "grep -q x value && sleep 600; sh check.sh"
+    view = await bisected(agent, good=commits[0], command=command, timeout_seconds=10)
+    assert (view["verdict"], set(view["suspects"])) == ("among", set(commits[1:]))
+    [skipped] = [step for step in view["log"] if step["judgement"] == "skipped"]
+    assert (skipped["commit"], skipped["why"]) == (commits[1], "timed_out")
+
+
+async def test_a_good_commit_on_another_branch_leads_to_where_both_part(
+    agent: Agent, upstream: Upstream
+) -> None:
+    parting = grown(upstream, ["0", "1"])[1]
+    upstream.git("checkout", "-q", "-b", "release")
+    [good] = grown(upstream, ["2"])
+    upstream.git("checkout", "-q", "main")
+    commits = grown(upstream, ["3", "6", "7"])
+    view = await bisected(agent, good="release", bad="main", command="sh check.sh")
+    assert view["first_bad"]["commit"] == commits[1]
+    told = judgements(view)
+    assert (told[good], told[parting]) == ("good", "good")
+
+
+async def test_what_only_another_branch_mended_is_no_break_of_this_one(
+    agent: Agent, upstream: Upstream
+) -> None:
+    [parting] = grown(upstream, ["9"])
+    upstream.git("checkout", "-q", "-b", "release")
+    grown(upstream, ["2"])
+    upstream.git("checkout", "-q", "main")
+    grown(upstream, ["8", "7"])
+    view = await bisected(agent, good="release", bad="main", command="sh check.sh")
+    assert view["verdict"] == "inconclusive"
+    assert f"where good and bad part, {parting}, is bad" in view["hint"]
 
 
 @pytest.mark.parametrize(
@@ -193,3 +283,60 @@ async def test_a_bisection_goes_on_after_its_server_was_killed(
             view = await agent.call("bisect_run", bisect_id=view["bisect_id"])
         assert view["first_bad"]["commit"] == commits[5]
         assert len(view["log"]) == len(list(tested.iterdir()))  # none ran twice
+
+
+async def test_a_commit_to_which_the_patch_does_not_apply_is_skipped(
+    agent: Agent, upstream: Upstream
+) -> None:
+    commits = []
+    for number, shown in enumerate(["one", "one", "two", "two", "one"]):
+        files = {**CHECK, "value": str(number * 2), "shown": f"{shown}\n"}
+        upstream.commit(f"Step {number}", files)
+        commits.append(upstream.git("rev-parse", "HEAD")[:12])
+    patch = "--- a/shown\n+++ b/shown\n@@ -1 +1 @@\n-one\n+patched\n"
+    view = await bisected(
+        agent, good=commits[0], patch=patch, command="grep -q patched shown && sh check.sh"
+    )
+    assert view["verdict"] == "among"
+    assert set(view["suspects"]) == set(commits[2:])
+    told = judgements(view)
+    assert {told[commit] for commit in commits[2:4]} == {"skipped"}
+    assert all("shown" in step["why"] for step in view["log"] if step["judgement"] == "skipped")
+
+
+async def test_a_commit_whose_command_runs_out_of_time_is_skipped(
+    agent: Agent, upstream: Upstream
+) -> None:
+    commits = grown(upstream, ["0", "1", "hangs", "6", "7"])
+    view = await bisected(
+        agent,
+        good=commits[0],
+        command="grep -q hangs value && sleep 60; sh check.sh",
+        timeout_seconds=5,
+    )
+    assert set(view["suspects"]) == set(commits[2:4])
+    [hung] = [step for step in view["log"] if step["commit"] == commits[2]]
+    assert (hung["judgement"], hung["why"]) == ("skipped", "timed_out")
+
+
+async def test_a_commit_whose_set_up_fails_is_skipped(agent: Agent, upstream: Upstream) -> None:
+    commits = grown(upstream, ["0", "1", "broken", "6", "7"])
+    await agent.call("repository_init", url=str(upstream.path), setup=["! grep -q broken value"])
+    view = await bisected(agent, good=commits[0], command="sh check.sh")
+    assert set(view["suspects"]) == set(commits[2:4])
+    [broken] = [step for step in view["log"] if step["commit"] == commits[2]]
+    assert (broken["judgement"], "set-up" in broken["why"]) == ("skipped", True), broken
+
+
+async def test_a_good_commit_of_another_branch_leads_back_to_where_they_part(
+    agent: Agent, upstream: Upstream
+) -> None:
+    [root] = grown(upstream, ["0"])
+    upstream.git("checkout", "-q", "-b", "maintained")
+    upstream.commit("Fix an old version", {"fix": "yes\n"})
+    maintained = upstream.git("rev-parse", "HEAD")[:12]
+    upstream.git("checkout", "-q", "main")
+    commits = grown(upstream, ["1", "2", "6", "7"])
+    view = await bisected(agent, good=maintained, bad=commits[-1], command="sh check.sh")
+    assert view["first_bad"]["commit"] == commits[2]
+    assert judgements(view)[root] == "good"

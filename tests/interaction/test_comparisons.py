@@ -219,6 +219,14 @@ async def test_the_same_key_is_the_same_comparison(agent: Agent) -> None:
 
 
 @pytest.mark.bwrap
+async def test_what_was_refused_leaves_its_key_to_the_corrected_call(agent: Agent) -> None:
+    asked = {"command": "pytest", "patch": PATCH, "idempotency_key": "once"}
+    error = await agent.refused("compare_run", **asked, base="none-such")
+    assert error["error"]["code"] == "not_found"
+    assert (await compared(agent, patch=PATCH, idempotency_key="once"))["compare_id"]
+
+
+@pytest.mark.bwrap
 async def test_a_comparison_goes_on_after_its_server_was_killed(
     settings_bwrap: Settings, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -1,9 +1,15 @@
 """Failing tests under a debugger: one stop for each failure, in the frame that failed."""
 
+import os
+import pwd
+import shutil
+import subprocess
+import sysconfig
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
@@ -78,6 +84,9 @@ def anyio_backend():
 """,
 }
 
+# Another Python has our pytest, which is plain Python, and not what was compiled for ours.
+OTHERS = {"PYTHONPATH": sysconfig.get_path("purelib"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
 
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
@@ -104,10 +113,32 @@ async def stops(agent: Agent, session: str, **how: Any) -> tuple[list[dict[str, 
     return found, view
 
 
+def another_python(version: str) -> str:
+    """Return a Python of a version that can run our pytest, or skip."""
+    managed = sorted(
+        Path("~" + pwd.getpwuid(os.getuid()).pw_name)
+        .expanduser()
+        .glob(f".pyenv/versions/{version}.*/bin/python{version}")
+    )
+    for program in filter(None, (shutil.which(f"python{version}"), *map(str, managed))):
+        asked = [program, "-c", "import pytest"]
+        if not subprocess.run(asked, env=OTHERS, capture_output=True).returncode:
+            return program
+    pytest.skip(f"no Python {version} here: install it, by pyenv for example")
+
+
+@pytest.mark.parametrize("version", ["ours", "3.12", "3.13"])
 async def test_each_failure_stops_once_in_its_own_frame_and_nothing_else_does(
-    agent: Agent, session: str
+    agent: Agent, session: str, version: str
 ) -> None:
-    found, end = await stops(agent, session, command="pytest test_all.py")
+    how: dict[str, Any] = {"command": "pytest test_all.py"}
+    if version != "ours":
+        program = await anyio.to_thread.run_sync(another_python, version)
+        how = {
+            "command": [program, "-m", "pytest", "-p", "anyio.pytest_plugin", "test_all.py"],
+            "env": OTHERS,
+        }
+    found, end = await stops(agent, session, **how)
     assert [(view["test"].partition("::")[2], view["at"]) for view in found] == [
         ("test_parametrised[two]", "test_all.py:28"),
         ("test_with_a_broken_fixture", "test_all.py:33"),

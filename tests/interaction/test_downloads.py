@@ -183,3 +183,28 @@ async def test_a_revoked_token_ends_its_download(
                 await anyio.sleep(0.05)
             with pytest.raises(httpx2.RemoteProtocolError):
                 await answer.aread()
+
+
+async def test_a_stderr_that_is_apart_is_a_download_of_its_own(
+    ada: httpx2.AsyncClient, session: str
+) -> None:
+    asked = {"command": "echo out; echo err >&2", "streams": "separate"}
+    answer = await ada.post(f"/sessions/{session}/commands", json=asked)
+    path = f"/commands/{answer.json()['command_id']}/output"
+    assert (await ada.get(path)).text == "out\n"
+    apart = await ada.get(path, params={"stream": "stderr"})
+    assert apart.text == "err\n"
+    assert apart.headers["ETag"] != (await ada.get(path)).headers["ETag"]
+    page = await ada.get(f"{path}/text", params={"stream": "stderr"})
+    assert page.json()["output"]["text"] == "err\n"
+
+
+async def test_which_stream_is_wanted_must_be_one_that_there_is(
+    ada: httpx2.AsyncClient, session: str
+) -> None:
+    answer = await ada.post(f"/sessions/{session}/commands", json={"command": "echo out"})
+    path = f"/commands/{answer.json()['command_id']}/output"
+    for stream, said in (("stderr", "one stream"), ("both", "no stream 'both'")):
+        refused = await ada.get(path, params={"stream": stream})
+        assert (refused.status_code, said in refused.text) == (422, True), refused.text
+    assert (await ada.get(path, params={"streams": "stderr"})).status_code == 422

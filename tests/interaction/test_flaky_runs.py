@@ -39,6 +39,15 @@ def test_broken():
 def test_sound():
     pass
 """
+SEEDED = """\
+import os
+
+def test_planted():
+    assert NUMBER % 5 != 4, "every fifth"
+
+def test_sound():
+    pass
+"""
 TESTS = {"test_some.py": COUNTED}
 
 
@@ -83,6 +92,27 @@ async def test_a_planted_flake_of_20_percent_is_found(
         assert output["command_id"] == flaky["command_id"]
         again = await agent.call("flaky_run", flaky_id=view["flaky_id"])
         assert again == view
+
+
+@pytest.mark.bwrap
+@pytest.mark.timeout(120)  # five runs of pytest, of which a busy machine takes seconds each
+async def test_in_the_sandbox_a_planted_flake_is_found_too(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    # The seed of a run ends with its number: nothing else of one copy can be seen in another.
+    number = 'int(os.environ["DEBUG_MCP_SHUFFLE"].rpartition("-")[2])'
+    upstream.commit("Add tests", {"test_some.py": SEEDED.replace("NUMBER", number)})
+    required = IsolationPolicy.REQUIRE_BWRAP
+    settings = Settings(data_dir=tmp_path / "data", isolation=required, grace_seconds=1)
+    async with connect("memory-modern", settings) as agent:
+        session = await opened(agent, upstream)
+        command = "python -m pytest -q test_some.py"
+        how = {"session_id": session, "command": command, "repeats": 5, "random_order": True}
+        view = await repeated(agent, **how)
+        [flaky] = view["unstable"]
+        assert flaky["test"] == "test_some.py::test_planted"
+        assert (flaky["passed"], flaky["failed"], flaky["pass_rate"]) == (4, 1, 0.8)
+        assert flaky["seed"] == f"{view['flaky_id']}-4"
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ async def adas(root: str, services: Services) -> dict[str, str]:
         "compare_id": "x_none",
         "flaky_id": "f_none",
         "bisect_id": "b_none",
+        "evidence_id": "x_none",
         "name": "none",
         "token": "none",
     }

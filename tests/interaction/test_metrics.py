@@ -1,5 +1,6 @@
 """``/metrics`` of a true server process: what Prometheus reads, and who may."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import anyio
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import connect
 
+from tests.clients import http_client
 from tests.operator import SECONDS, Operator, Serving
 from tests.upstream import Upstream
 
@@ -34,11 +37,19 @@ class Scraper:
     """Somebody who reads the numbers."""
 
     def __init__(self, server: Serving, token: str | None) -> None:
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._root = server.url.removesuffix("/mcp")
+        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.root = server.url.removesuffix("/mcp")
 
     async def get(self, path: str = "/metrics") -> httpx2.Response:
         return await self._ask("GET", path)
+
+    async def head(self, path: str) -> httpx2.Response:
+        return await self._ask("HEAD", path)
+
+    def followed(self, command: str) -> connect:
+        """Open the stream of a command."""
+        url = self.root.replace("http", "ws", 1) + f"/v1/commands/{command}/stream"
+        return connect(url, additional_headers=self.headers)
 
     async def post(self, path: str, **body: object) -> httpx2.Response:
         return await self._ask("POST", path, body)
@@ -46,8 +57,8 @@ class Scraper:
     async def _ask(
         self, method: str, path: str, body: dict[str, object] | None = None
     ) -> httpx2.Response:
-        async with httpx2.AsyncClient(headers=self._headers, timeout=SECONDS) as http:
-            return await http.request(method, self._root + path, json=body)
+        async with httpx2.AsyncClient(headers=self.headers, timeout=SECONDS) as http:
+            return await http.request(method, self.root + path, json=body)
 
     async def text(self) -> str:
         answer = await self.get()
@@ -65,6 +76,15 @@ class Scraper:
 
 def of(name: str, **labels: str) -> tuple[str, Labels]:
     return name, frozenset(labels.items())
+
+
+async def open_by_kind(admin: Scraper) -> dict[str, float]:
+    """Return how many requests are under way."""
+    return {
+        dict(labels)["kind"]: number
+        for (name, labels), number in (await admin.numbers()).items()
+        if name == "debug_mcp_http_open"
+    }
 
 
 @pytest.fixture
@@ -109,6 +129,48 @@ async def test_a_command_that_runs_is_seen_while_it_does(admin: Scraper) -> None
     with anyio.fail_after(SECONDS):
         while (await admin.numbers())[of("debug_mcp_commands", state="queued")]:
             await anyio.sleep(0.1)
+
+
+async def test_open_streams_and_downloads_are_counted_while_they_are_open(
+    server: Serving, admin: Scraper, operator: Operator
+) -> None:
+    made = (await admin.post("/v1/sessions", repository="app")).json()
+    path = f"/v1/sessions/{made['session_id']}/commands"
+    much = "head -c 100000000 /dev/zero; cat"
+    ran = (await admin.post(path, command=much, stdin="open", wait_seconds=0)).json()["command_id"]
+    output = f"/v1/commands/{ran}/output"
+    with anyio.fail_after(SECONDS):
+        while int((await admin.head(output)).headers["content-length"]) < 100_000_000:
+            await anyio.sleep(0.05)
+    token = operator.token("ada")
+    async with contextlib.AsyncExitStack() as streams:
+        http = await streams.enter_async_context(httpx2.AsyncClient(headers=admin.headers))
+        await streams.enter_async_context(http.stream("GET", admin.root + output))
+        for _ in range(2):
+            await streams.enter_async_context(admin.followed(ran))
+        client = await streams.enter_async_context(http_client(server.url, token, "legacy"))
+        assert (await client.list_tools()).tools
+        with anyio.fail_after(SECONDS):
+            while (seen := await open_by_kind(admin)) != {
+                "call": 1, "download": 1, "events": 1, "websocket": 2
+            }:  # fmt: skip
+                assert set(seen) == {"call", "download", "events", "websocket"}
+                await anyio.sleep(0.05)
+    with anyio.fail_after(SECONDS):
+        while sum((await open_by_kind(admin)).values()) != 1:  # the one that asks
+            await anyio.sleep(0.05)
+
+
+async def test_what_the_pool_had_is_counted(admin: Scraper) -> None:
+    looks = "debug_mcp_pool_looks_total"
+    for _ in range(3):
+        assert (await admin.post("/v1/sessions", repository="app")).status_code == 201
+        with anyio.fail_after(SECONDS):
+            while (await admin.numbers())[of("debug_mcp_pool_trees")] < 2:
+                await anyio.sleep(0.05)
+    seen = await admin.numbers()
+    assert seen[of(looks, found="hit")] >= 2
+    assert sum(seen[of(looks, found=found)] for found in ("hit", "switched", "miss")) == 3
 
 
 async def test_failed_tokens_are_counted(server: Serving, admin: Scraper) -> None:

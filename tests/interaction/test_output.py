@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect
+from tests.clients import WAYS, Agent, connect, opened
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -141,3 +141,16 @@ async def test_an_offset_beyond_the_end_shows_nothing_and_says_how_much_there_is
     page = await agent.call("command_output", command_id=command, offset=10**12)
     assert page["output"]["text"] == ""
     assert page["output"]["offset"] == page["output"]["total_bytes"]
+
+
+async def test_when_a_line_was_written_is_said(agent: Agent, upstream: Upstream) -> None:
+    session = await opened(agent, upstream)
+    slow = "echo begins; sleep 0.6; echo 'ValueError: late' >&2"
+    view = await agent.call("command_run", session_id=session, command=slow)
+    asked = {"command_id": view["command_id"]}
+    first, last = (await agent.call("command_output", **asked))["written_seconds"]
+    assert first <= last - 0.5
+    found = await agent.call("command_output", **asked, pattern="late")
+    assert found["matches"][0]["after_seconds"] == last
+    errors = await agent.call("command_output", **asked, mode="errors")
+    assert errors["errors"][0]["after_seconds"] == last

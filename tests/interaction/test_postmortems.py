@@ -1,5 +1,7 @@
 """Where a command hangs, as an agent sees it: while it runs, and after its time was over."""
 
+from pathlib import Path
+
 import pytest
 
 from debug_mcp.config import Settings
@@ -205,3 +207,102 @@ async def test_a_hundred_threads_are_cut_and_counted(
         [process] = [each for each in seen["processes"] if "threads" in each]
         assert len(process["threads"]) + process["more_threads"] == 101
         assert len(str(seen)) < 6000
+
+
+CRASHING = """\
+#include <stdlib.h>
+struct node { int value; struct node *next; };
+
+static int total(const struct node *list) {
+    int sum = 0;
+    while (sum < 100) {
+        sum += list->value;
+        list = list->next;
+    }
+    return sum;
+}
+
+int main(void) {
+    struct node last = {1, NULL}, first = {2, &last};
+    return total(&first);
+}
+"""
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern").read_text().strip()
+keeps_cores = pytest.mark.skipif(
+    CORE_PATTERN.startswith(("|", "/")),
+    reason="core files go elsewhere on this machine: sysctl kernel.core_pattern=core",
+)
+
+
+@keeps_cores
+@pytest.mark.lldb
+async def test_a_crash_is_read_from_its_core_also_when_the_session_is_gone(
+    settings: Settings, upstream: Upstream
+) -> None:
+    async with connect("stdio-modern", settings) as agent:
+        session = await opened_with(agent, upstream, {"crash.c": CRASHING})
+        await agent.call("command_run", session_id=session, command="cc -g -O0 -o crash crash.c")
+        first = await agent.call("command_run", session_id=session, command="./crash")
+        assert first["exit_code"] == 139
+        assert 'artifacts: ["core*"]' in first["hint"]
+
+        view = await agent.call(
+            "command_run", session_id=session, command="./crash", artifacts=["core*"]
+        )
+        [core] = view["artifacts"]
+        [listed] = (await agent.call("artifact_list", session_id=session))["artifacts"]
+        assert (listed["artifact_id"], listed["kind"]) == (core["artifact_id"], "core")
+        seen = await agent.follow(view)
+
+        [process] = seen["processes"]
+        assert process["command"] == "crash"
+        assert process["state"].startswith("crashed: ")
+        assert "SIGSEGV" in process["state"]
+        [thread] = process["threads"]
+        assert thread["stack"][:2] == [
+            "crash.c:7 in total(list=0x0000000000000000)",
+            "crash.c:15 in main",
+        ]
+        assert thread["locals"] == {"list": "NULL", "sum": "3"}
+        assert core["name"] in seen["hint"]
+        changed = await agent.call("session_diff", session_id=session, stat_only=True)
+        assert "core" not in str(changed)
+
+        await agent.call("session_close", session_id=session)
+        again = await agent.call("debug_postmortem", command_id=view["command_id"])
+        assert again["processes"] == seen["processes"]
+        kept = await agent.call("artifact_read", artifact_id=core["artifact_id"], length=4)
+        assert kept["base64"] == "f0VMRg=="
+
+
+async def test_a_core_file_that_was_there_before_stays_where_it_is(
+    settings: Settings, upstream: Upstream
+) -> None:
+    fixture = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x04\0" + bytes(64)
+    async with connect("memory-modern", settings) as agent:
+        session = await opened(agent, upstream)
+        tree = settings.data_dir / "sessions" / session / "tree"
+        (tree / "core.fixture").write_bytes(fixture)
+        # Older than the clock of a file system is coarse.
+        await agent.call("command_run", session_id=session, command="sleep 0.2")
+        view = await agent.call(
+            "command_run", session_id=session, command="exit 3", artifacts=["core*"]
+        )
+        assert [kept["name"] for kept in view["artifacts"]] == ["core.fixture"]
+        assert (tree / "core.fixture").read_bytes() == fixture
+        error = await agent.refused("debug_postmortem", command_id=view["command_id"])
+        assert error["error"]["code"] == "conflict"
+
+
+@keeps_cores
+async def test_a_forged_core_says_that_it_is_none(settings: Settings, upstream: Upstream) -> None:
+    forge = "printf '\\177ELF\\2\\1\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\4\\0garbage' > core; exit 139"
+    async with connect("memory-modern", settings) as agent:
+        session = await opened(agent, upstream)
+        view = await agent.call(
+            "command_run", session_id=session, command=forge, artifacts=["core*"]
+        )
+        seen = await agent.call("debug_postmortem", command_id=view["command_id"])
+        [process] = seen["processes"]
+        assert "why" in process, process
+        assert "threads" not in process

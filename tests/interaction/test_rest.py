@@ -121,6 +121,35 @@ async def test_a_request_sent_twice_with_one_key_runs_once(ada: httpx2.AsyncClie
     assert refused.status_code == 422
 
 
+async def test_a_key_is_taken_wherever_sending_again_does_no_harm(ada: httpx2.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k"}
+    session = (await ada.post("/sessions", json={"repository": "app"}, headers=key)).json()
+    again = (await ada.post("/sessions", json={"repository": "app"}, headers=key)).json()
+    assert session["session_id"] == again["session_id"]
+    asked = {"command": "sleep 60", "wait_seconds": 0}
+    path = f"/sessions/{session['session_id']}/commands"
+    ran = (await ada.post(path, json=asked, headers=key)).json()["command_id"]
+    for _ in range(2):
+        cancelled = await ada.post(f"/commands/{ran}/cancel", json={}, headers=key)
+        assert cancelled.json()["outcome"] == "cancelled"
+    for _ in range(2):
+        closed = await ada.delete(f"/sessions/{session['session_id']}", headers=key)
+        assert (closed.status_code, closed.json()["state"]) == (200, "closed")
+
+
+def test_each_operation_that_makes_something_can_be_asked_again_without_harm() -> None:
+    harmless = {
+        operation.name
+        for operation in REST
+        if operation.idempotent or "idempotency_key" in operation.arguments.model_fields
+    }
+    makes = {op.name for op in REST if any(route.creates for route in op.routes)}
+    # A token's name is taken the second time, and its secret is shown once only.
+    assert makes - harmless == {"token_create"}
+    deletes = {op.name for op in REST if any(route.method == "DELETE" for route in op.routes)}
+    assert deletes <= harmless
+
+
 async def test_pages_of_a_list_are_linked(ada: httpx2.AsyncClient) -> None:
     session = await opened(ada)
     for _ in range(3):

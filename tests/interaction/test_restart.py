@@ -17,7 +17,7 @@ from debug_mcp.config import Settings
 from debug_mcp.runner.supervisor import read_fields
 from debug_mcp.service import scheduler
 from tests.clients import connect, stdio_parameters
-from tests.files import appears
+from tests.files import appears, disappears
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -239,20 +239,32 @@ async def test_a_server_takes_over_when_another_beside_it_is_killed(
         assert after["output"]["text"] == "next\n"
 
 
+@pytest.mark.parametrize("came", ["before", "after"])
 async def test_the_end_of_another_server_is_noticed_without_looking_for_it(
-    settings: Settings, upstream: Upstream, tree: Tree, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, upstream: Upstream, tree: Tree, monkeypatch: pytest.MonkeyPatch, came: str
 ) -> None:
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 3600)
-    with server(settings) as first:
-        session, command = await begin(first, upstream, tree)
-        queued = first.call("command_run", session_id=session, command="echo next", wait_seconds=0)
-        async with connect("memory-modern", settings) as agent:
-            first.process.send_signal(signal.SIGKILL)
-            tree.file(session, "go").touch()
-            ended = await agent.call("command_wait", command_id=command)
-            assert ended["exit_code"] == 5
-            behind = await agent.call("command_wait", command_id=queued["command_id"])
-            assert behind["output"]["text"] == "next\n"
+    async with contextlib.AsyncExitStack() as stack:
+        if came == "before":
+            other = stack.enter_context(server(settings))
+        agent = await stack.enter_async_context(connect("memory-modern", settings))
+        if came == "after":
+            other = stack.enter_context(server(settings))
+        session, command = await begin(other, upstream, tree)
+        queued = other.call("command_run", session_id=session, command="echo next", wait_seconds=0)
+        [its_lock] = [
+            lock
+            for lock in (settings.data_dir / "instances").glob("*.lock")
+            if int(lock.read_bytes()) == other.process.pid
+        ]
+
+        other.process.send_signal(signal.SIGKILL)
+        tree.file(session, "go").touch()
+
+        assert (await agent.call("command_wait", command_id=command))["exit_code"] == 5
+        behind = await agent.call("command_wait", command_id=queued["command_id"])
+        assert behind["output"]["text"] == "next\n"
+        await disappears(its_lock)
 
 
 @pytest.mark.parametrize("how", ["end of input", "SIGTERM", "SIGINT"])

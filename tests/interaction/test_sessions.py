@@ -1,6 +1,6 @@
 """Sessions through their life: opened right, closed without losing anything, refused clearly."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from debug_mcp.auth.principal import LOCAL, Principal
 from debug_mcp.config import Settings
 from debug_mcp.errors import Conflict
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.sessions import SessionClose, SessionCreate, SessionState
 from debug_mcp.service.services import Services
 from tests.clients import Agent, connect, run
@@ -412,3 +413,57 @@ async def cancelled(
             while not await when():
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
+
+
+DEEP = "import os\nfor _ in range(3000):\n os.mkdir('d')\n os.chdir('d')\nopen('f', 'w').close()"
+
+
+@pytest.mark.parametrize("place", ["workspace", "home", "tmp"])
+async def test_a_session_with_folders_deeper_than_python_calls_itself_is_closed_and_gone(
+    agent: Agent, session: str, settings: Settings, place: str
+) -> None:
+    there = {"workspace": "", "home": "os.chdir(os.environ['HOME'])\n", "tmp": (
+        "os.chdir(os.environ['TMPDIR'])\n"
+    )}[place]  # fmt: skip
+    program = f"import os\n{there}{DEEP}"
+    made = await agent.call("command_run", session_id=session, command=["python3", "-c", program])
+    assert made["outcome"] == "succeeded", made
+    closed = await agent.call("session_close", session_id=session)
+    assert closed["state"] == "closed"
+    assert not (settings.data_dir / "sessions" / session).exists()
+
+
+@pytest.fixture
+def swept(settings: Settings) -> Iterator[None]:
+    """Delete what the server kept, when it is gone: pytest itself may not be able to."""
+    yield
+    delete_tree(settings.data_dir)
+
+
+@pytest.mark.usefixtures("swept")
+async def test_a_repository_with_a_path_as_deep_as_git_allows_stops_nothing(
+    agent: Agent, upstream: Upstream
+) -> None:
+    tree = upstream.git("rev-parse", "HEAD^{tree}").strip()
+    for _ in range(1500):
+        made = await anyio.run_process(
+            ["git", "mktree"], input=f"040000 tree {tree}\td\n".encode(), cwd=upstream.path
+        )
+        tree = made.stdout.decode().strip()
+    deep = upstream.git("commit-tree", tree, "-m", "Deep").strip()
+    upstream.git("update-ref", "refs/heads/deep", deep)
+    arguments = {"url": str(upstream.path), "name": "deep", "default_ref": "deep"}
+    await agent.call("repository_init", **arguments, wait_seconds=50)
+    # A second session finds a tree that was prepared meanwhile, or makes its own.
+    for _ in range(2):
+        view = await agent.call("session_create", repository="deep", wait_seconds=50)
+        assert view["commit"] == deep
+        path = "/".join(["d"] * 1500) + "/calculator.py"
+        read = await agent.call("file_read", session_id=view["session_id"], path=path)
+        assert read["total"] == 2
+        edited = await agent.call(
+            "file_edit", session_id=view["session_id"],
+            patch=f"--- /dev/null\n+++ b/{'/'.join(['e'] * 1500)}/f\n@@ -0,0 +1 @@\n+x\n",
+        )  # fmt: skip
+        assert len(edited["changed"]) == 1
+        await agent.call("session_close", session_id=view["session_id"])

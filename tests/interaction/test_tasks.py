@@ -1,5 +1,6 @@
 """Long commands as tasks, for clients that declare the extension."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.interfaces.server import build_server
 from debug_mcp.interfaces.tasks import EXTENSION
 from tests.clients import Agent, connect, stdio_parameters
+from tests.operator import Operator
 from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
@@ -152,6 +154,9 @@ async def test_tasks_are_the_callers_own_and_only_for_those_who_declare_them(
             with pytest.raises(MCPError) as caught:
                 await ask(client, "tasks/get", unknown)
             assert caught.value.error.code == -32602
+    refused = Operator(settings.data_dir).does("audit", "--principal", "stranger", "--json").stdout
+    tried = [json.loads(line) for line in refused.splitlines()]
+    assert [(e["operation"], e["outcome"]) for e in tried] == [("task", "not_found")] * 2
     async with connect("memory-modern", settings) as agent:
         with pytest.raises(MCPError) as caught:
             await ask(agent.client, "tasks/get", task)

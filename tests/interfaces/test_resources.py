@@ -206,6 +206,7 @@ async def test_the_templates_name_every_kind(agent: Agent) -> None:
     assert [template.uri_template for template in found.resource_templates] == [
         "artifact://{artifact_id}/{+name}",
         "output://{command_id}",
+        "output://{command_id}/stderr",
         "session://{session_id}/diff",
     ]
 

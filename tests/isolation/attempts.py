@@ -216,11 +216,15 @@ def read_sys(to: dict[str, Any]) -> object:
 
 def open_a_device_of_the_machine(to: dict[str, Any]) -> object:
     found = []
-    for path in Path("/dev").rglob("*"):
-        mode = path.lstat().st_mode
-        harmless = path.name in HARMLESS_DEVICES or path.parent.name == "pts"
-        if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not harmless):
-            found += [str(path)] if os.access(path, os.R_OK) else []
+    for folder, folders, files in os.walk("/dev"):
+        # What people keep in memory, and may be anything.
+        folders[:] = [name for name in folders if name != "shm"]
+        for name in files:
+            path = f"{folder}/{name}"
+            mode = os.lstat(path).st_mode
+            harmless = name in HARMLESS_DEVICES or folder == "/dev/pts"
+            if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not harmless):
+                found += [path] if os.access(path, os.R_OK) else []
     return found or None
 
 

@@ -38,6 +38,7 @@ VALID: dict[str, dict[str, Any]] = {
     "compare_run": {},
     "flaky_run": {},
     "bisect_run": {},
+    "evidence_bundle": {"evidence_id": "x_1"},
     "token_create": {"name": "ci", "scopes": ["admin"]},
     "token_list": {},
     "token_rotate": {"token": "ci"},

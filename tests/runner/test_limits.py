@@ -1,11 +1,15 @@
 """What a command may use, at each level: who uses more is ended, and nobody else."""
 
 import os
+import subprocess
 import sys
 
 import pytest
 
 from debug_mcp.runner.limits import Limits
+from debug_mcp.runner.shim.child import Child
+from debug_mcp.runner.shim.limits import Limits as ShimLimits
+from debug_mcp.runner.shim.spec import Spec
 from tests.runner.conftest import Runs, only_bwrap
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +147,21 @@ async def test_where_memory_is_short_the_kernel_takes_the_command_first(runs: Ru
 async def test_commands_yield_to_their_shims_and_the_server(runs: Runs) -> None:
     _, said = await runs.run("nice")
     assert int(said) == os.nice(0) + 5
+
+
+def test_what_is_not_in_its_sandbox_yet_is_not_charged_with_the_machine() -> None:
+    """A busy machine may need longer for a sandbox than until the first look."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with subprocess.Popen(["sleep", "60"]) as first:
+        os.write(write, b'{ "child-pid": %d }\n' % first.pid)
+        child = Child(first.pid, read)
+        assert child.first() == first.pid
+        # The machine's own files and processes are more than this.
+        limits = ShimLimits(Spec(b"memory_bytes=%d\0processes=20" % (200 * MIB)))
+        limits.at = 0
+        met = limits.met(child)
+        first.kill()
+    assert (met, limits.at > 0) == (None, True)
+    os.close(read)
+    os.close(write)

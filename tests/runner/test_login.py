@@ -1,6 +1,7 @@
 """What a login shell tells, and that none keeps us waiting."""
 
 import os
+import sys
 from pathlib import Path
 
 import anyio
@@ -18,6 +19,13 @@ def person(home: Path, profile: str) -> dict[str, str]:
     (home / ".bashrc").write_text(profile)
     (home / ".profile").write_text(". ~/.bashrc\n")
     return {"HOME": str(home), "SHELL": "/bin/bash", "PATH": os.environ["PATH"]}
+
+
+async def ended(pid: int) -> None:
+    """Wait for the end of a process; nobody may have reaped it yet."""
+    process = Path("/proc", str(pid), "status")
+    while process.exists() and "\nState:\tZ" not in process.read_text():
+        await anyio.sleep(0.01)
 
 
 async def test_a_profile_that_adds_to_path_is_heard_and_its_noise_is_not(tmp_path: Path) -> None:
@@ -81,7 +89,20 @@ async def test_what_a_profile_started_in_the_background_ends_with_the_look(
     found = await login_environment(person(tmp_path, profile))
     assert ("PATH" in found) is not bool(end)
     assert not [name for name in found if "LOGIN" in name]
-    process = Path("/proc", (tmp_path / "agent").read_text().strip())
     with anyio.fail_after(20):
-        while process.exists() and "\nState:\tZ" not in (process / "status").read_text():
-            await anyio.sleep(0.01)
+        await ended(int((tmp_path / "agent").read_text()))
+
+
+async def test_what_a_killed_server_left_of_its_look_ends_with_the_next(tmp_path: Path) -> None:
+    known = person(tmp_path, "(echo $BASHPID > ~/pid; mv ~/pid ~/agent; exec sleep 600)\n")
+    look = f"import anyio, {login.__name__} as login; anyio.run(login.login_environment, {known!r})"
+    async with await anyio.open_process([sys.executable, "-c", look]) as server:
+        await appears(tmp_path / "agent")
+        server.kill()
+    agent = int((tmp_path / "agent").read_text())
+
+    (tmp_path / ".bashrc").write_text("")
+    assert "PATH" in await login_environment(known)
+
+    with anyio.fail_after(20):
+        await ended(agent)

@@ -88,6 +88,38 @@ async def test_past_its_limit_output_is_dropped_and_the_program_goes_on(runs: Ru
     assert (seen.output_bytes, seen.output_dropped) == (1000, 299_000)
 
 
+async def test_a_stderr_that_is_apart_has_a_file_of_its_own(runs: Runs) -> None:
+    directory = runs.start("echo one; echo two >&2; echo three > /dev/stderr", separate=True)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert (directory / "output").read_bytes() == b"one\n"
+    assert (directory / "stderr").read_bytes() == b"two\nthree\n"
+    assert (seen.output_bytes, seen.stderr_bytes) == (14, 10)
+
+
+async def test_of_one_stream_nothing_is_apart(runs: Runs) -> None:
+    seen, output = await runs.run("echo one; echo two >&2")
+    assert (output, seen.stderr_bytes) == (b"one\ntwo\n", None)
+
+
+async def test_both_streams_share_one_limit(runs: Runs) -> None:
+    command = "head -c 3000 /dev/zero; head -c 3000 /dev/zero >&2; exit 3"
+    directory = runs.start(command, separate=True, output_limit=4000)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    kept = [(directory / name).stat().st_size for name in ("output", "stderr")]
+    assert (seen.code, seen.output_dropped, sum(kept)) == (3, 2000, 4000)
+    assert (seen.output_bytes, seen.stderr_bytes) == (4000, kept[1])
+
+
+async def test_what_writes_to_a_stderr_apart_is_not_silent(runs: Runs) -> None:
+    loud = "for n in 1 2 3 4 5 6 7 8; do echo $n >&2; sleep 0.25; done"
+    directory = runs.start(loud, separate=True, idle_timeout=1)
+    seen = await runs.supervisor.wait(directory)
+    assert seen is not None
+    assert seen.reason == "exit"
+
+
 async def test_where_no_more_can_be_written_output_is_dropped_and_the_program_goes_on(
     runs: Runs,
 ) -> None:

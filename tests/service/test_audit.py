@@ -124,6 +124,29 @@ async def test_what_cannot_be_stored_is_kept_and_tried_again(tmp_path: Path) -> 
         assert [entry.operation for entry in await logged(service)] == ["x"]
 
 
+async def test_a_ledger_that_is_out_of_order_holds_up_no_call(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    async with schema_of(path), open_database(path) as database, anyio.create_task_group() as tasks:
+        service = AuditService(Audit(database))
+        tasks.start_soon(service.serve)
+        with service.watching(ADA, "one"):
+            pass
+        await service.stored()
+        assert len(await database.read("SELECT 1 FROM audit")) == 1
+        ledger = sqlite3.connect(path)
+        ledger.execute("ALTER TABLE audit RENAME TO elsewhere")
+        with service.watching(ADA, "two"):
+            pass
+        with anyio.fail_after(20):
+            await service.stored()
+        assert len(await database.read("SELECT 1 FROM elsewhere")) == 1
+        ledger.execute("ALTER TABLE elsewhere RENAME TO audit")
+        ledger.close()
+        tasks.cancel_scope.cancel()
+    async with open_database(path) as database:
+        assert len(await database.read("SELECT 1 FROM audit")) == 2
+
+
 async def test_a_ledger_that_is_long_out_of_order_takes_no_more_than_its_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from debug_mcp.errors import ToolFailed
 from debug_mcp.models.base import now
 from debug_mcp.service import expiry
+from debug_mcp.service.audit import AuditService
 from debug_mcp.service.expiry import Expiry
 from debug_mcp.store.expiries import Due
 
@@ -49,7 +50,7 @@ class Closing:
 def server(**due: datetime) -> tuple[Expiry, Closing]:
     ledger: Any = Ledger(**due)
     closing: Any = Closing(ledger)
-    return Expiry(ledger, ledger, closing, "here"), closing
+    return Expiry(ledger, ledger, closing, AuditService(ledger), "here"), closing
 
 
 async def test_what_is_due_is_ended_and_the_next_one_waited_for() -> None:

@@ -63,3 +63,12 @@ def test_two_that_look_at_once_do_not_take_each_other_for_the_dead_one(tmp_path:
     fcntl.flock(looking, fcntl.LOCK_SH)
     assert not Instance(tmp_path).lives("dead")
     os.close(looking)
+
+
+def test_the_files_of_killed_servers_are_forgotten_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "killed.lock").write_text("4242")
+    (tmp_path / "coming.lock").touch()
+    one = Instance(tmp_path)
+    with one.alive(), Instance(tmp_path).alive() as other:
+        one.forget_killed()
+        assert {path.stem for path in tmp_path.iterdir()} == {one.id, other.id, "coming"}

@@ -12,6 +12,7 @@ from debug_mcp.cli.opening import opened
 from debug_mcp.config import Settings
 from debug_mcp.errors import Busy, NotFound
 from debug_mcp.models.artifacts import ArtifactRead
+from debug_mcp.models.flakiness import FlakyRun
 from debug_mcp.models.retention import RetentionView
 from debug_mcp.service.locks import lock_at_once
 from debug_mcp.service.retention import too_much
@@ -71,6 +72,23 @@ async def test_what_a_closed_session_left_goes_when_its_time_is_over(
     assert [path for path in house.layout.artifacts.rglob("*") if path.is_file()] == []
     with pytest.raises(NotFound):
         await house.wait(ran.command_id)
+
+
+async def test_evidence_goes_with_its_idempotency_key_when_its_time_is_over(
+    house: House, upstream: Upstream, settings: Settings
+) -> None:
+    args = FlakyRun(
+        session_id=await house.open(upstream), command="true", repeats=2, idempotency_key="once"
+    )
+    first = await house.services.flakiness.run(LOCAL, args)
+    assert (await house.services.flakiness.run(LOCAL, args)).flaky_id == first.flaky_id
+
+    assert (await collect(settings, retention_days=1)).evidence == 0
+    assert (await collect(settings)).evidence == 1
+
+    with pytest.raises(NotFound):
+        await house.services.flakiness.run(LOCAL, FlakyRun(flaky_id=first.flaky_id))
+    assert (await house.services.flakiness.run(LOCAL, args)).flaky_id != first.flaky_id
 
 
 async def test_what_an_open_session_has_stays(

@@ -43,7 +43,9 @@ CREATE TABLE commands (
     cpu_seconds REAL,
     memory_bytes INTEGER,
     stragglers INTEGER,
+    -- Of all streams; stderr_bytes of them went into a file of its own.
     output_bytes INTEGER,
+    stderr_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
     -- The limit that ended it: the setting, and what it was.
@@ -58,10 +60,10 @@ CREATE TABLE commands (
     CHECK (state NOT IN ('starting', 'running') OR instance IS NOT NULL),
     CHECK (state <> 'running' OR started_at IS NOT NULL)
 ) STRICT;
-INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,0,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2222','s_2222','local','queued','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000002,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2223','s_2222','local','starting','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000003,'0a1b2c3d',0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2224','s_2222','local','running','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000004,'0a1b2c3d',0,1767355203000000,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "commands" VALUES('c_2225','s_2222','local','finished','{"session_id":"s_2222","command":"pytest -q","cwd":".","env":{},"timeout_seconds":600.0,"idle_timeout_seconds":null,"wait_seconds":20.0,"network":false,"idempotency_key":null}',0,'run',1767355202000005,'0a1b2c3d',0,1767355203000000,1767355204000000,'failed',1,1.0,0.5,1048576,0,12,NULL,0,NULL,NULL,NULL,NULL);
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     principal TEXT NOT NULL,
@@ -119,6 +121,18 @@ CREATE TABLE repositories (
     CHECK (state <> 'failed' OR error IS NOT NULL)
 ) STRICT;
 INSERT INTO "repositories" VALUES('r_2222','calculator','/home/ada/calculator','ready',1767355200000000,'main','1111111111111111111111111111111111111111',NULL,1767355200500000,NULL,NULL,'[]','[]','{}');
+CREATE TABLE environments (
+    id TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'building', 'ready', 'failed')),
+    outputs TEXT NOT NULL CHECK (json_valid(outputs)),
+    command_id TEXT UNIQUE REFERENCES commands (id),
+    size INTEGER NOT NULL DEFAULT 0 CHECK (size >= 0),
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    CHECK (state <> 'building' OR command_id IS NOT NULL)
+) STRICT, WITHOUT ROWID;
+INSERT INTO "environments" VALUES('e_00112233445566778899aabbccddeeff','r_2222','ready','["node_modules"]',NULL,4096,1767355201000000,1767355201000000);
 CREATE TABLE sessions (
     id TEXT PRIMARY KEY,
     repository_id TEXT NOT NULL REFERENCES repositories (id),
@@ -139,9 +153,11 @@ CREATE TABLE sessions (
     idle_seconds INTEGER CHECK (idle_seconds > 0),
     used_at INTEGER,
     closed_at INTEGER,
+    -- What its set-up builds, or another session's did. Of a closed one it may be gone.
+    environment TEXT,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
-INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL,NULL,'{}',1767960001000000,86400,1767355201000000,NULL);
+INSERT INTO "sessions" VALUES('s_2222','r_2222','local','ready','main','1111111111111111111111111111111111111111','bwrap','0a1b2c3d',1767355201000000,NULL,NULL,NULL,NULL,'{}',1767960001000000,86400,1767355201000000,NULL,'e_00112233445566778899aabbccddeeff');
 CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -163,6 +179,7 @@ CREATE TABLE tokens (
 INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,NULL,NULL,NULL,1767355200000000,NULL,NULL,1767355201000000,NULL);
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
+CREATE INDEX sessions_by_environment ON sessions (environment) WHERE environment IS NOT NULL;
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
     WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');

@@ -54,7 +54,9 @@ CREATE TABLE commands (
     cpu_seconds REAL,
     memory_bytes INTEGER,
     stragglers INTEGER,
+    -- Of all streams; stderr_bytes of them went into a file of its own.
     output_bytes INTEGER,
+    stderr_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
     -- The limit that ended it: the setting, and what it was.
@@ -77,6 +79,17 @@ CREATE TABLE debug_runs (
     asked TEXT NOT NULL CHECK (json_valid(asked)),
     view TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(view)),
     created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE environments (
+    id TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'building', 'ready', 'failed')),
+    outputs TEXT NOT NULL CHECK (json_valid(outputs)),
+    command_id TEXT UNIQUE REFERENCES commands (id),
+    size INTEGER NOT NULL DEFAULT 0 CHECK (size >= 0),
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    CHECK (state <> 'building' OR command_id IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE evidence (
     id TEXT PRIMARY KEY,
@@ -138,6 +151,8 @@ CREATE TABLE sessions (
     idle_seconds INTEGER CHECK (idle_seconds > 0),
     used_at INTEGER,
     closed_at INTEGER,
+    -- What its set-up builds, or another session's did. Of a closed one it may be gone.
+    environment TEXT,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 CREATE TABLE sqlite_sequence(name,seq);
@@ -178,6 +193,7 @@ CREATE INDEX debug_runs_by_principal ON debug_runs (principal, created_at);
 CREATE INDEX evidence_by_principal ON evidence (principal, created_at);
 CREATE INDEX evidence_running ON evidence (id) WHERE state = 'running';
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
+CREATE INDEX sessions_by_environment ON sessions (environment) WHERE environment IS NOT NULL;
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
     WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');
 CREATE INDEX sessions_by_principal ON sessions (principal, state);

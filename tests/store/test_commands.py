@@ -217,16 +217,19 @@ async def test_a_cancel_is_noted_until_the_end_and_not_after(ledger: Ledger) -> 
     assert not (await ledger.commands.get(ended.id)).cancel_requested
 
 
-async def test_the_command_of_a_dead_server_is_adopted_once(ledger: Ledger) -> None:
-    command = await ledger.command(await ledger.session())
-    assert not await ledger.commands.adopt(command.id, "dead", "two")
-    await ledger.claimed("dead")
-    assert await ledger.commands.adopt(command.id, "dead", "two")
-    assert not await ledger.commands.adopt(command.id, "dead", "three")
-    [begun] = await ledger.commands.begun()
-    assert (begun.id, begun.instance) == (command.id, "two")
-    await ledger.finish(command)
-    assert not await ledger.commands.adopt(command.id, "two", "three")
+async def test_the_commands_of_a_dead_server_are_adopted_once(ledger: Ledger) -> None:
+    first, second, behind = [await ledger.command(await ledger.session()) for _ in range(3)]
+    for _ in (first, second):
+        await ledger.claimed("dead")
+    assert await ledger.commands.owners() == {"dead"}
+
+    adopted = await ledger.commands.adopt("dead", "two")
+
+    assert [(each.id, each.instance) for each in adopted] == [(first.id, "two"), (second.id, "two")]
+    assert await ledger.commands.adopt("dead", "three") == []
+    await ledger.finish(first)
+    assert [each.id for each in await ledger.commands.adopt("two", "three")] == [second.id]
+    assert (await ledger.commands.get(behind.id)).state is CommandState.QUEUED
 
 
 async def test_a_full_queue_takes_no_more_until_something_begins(ledger: Ledger) -> None:

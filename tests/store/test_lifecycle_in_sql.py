@@ -10,6 +10,7 @@ import pytest
 
 from debug_mcp.models.artifacts import ArtifactKind
 from debug_mcp.models.commands import CommandState, Outcome
+from debug_mcp.models.environments import EnvironmentState
 from debug_mcp.models.repositories import RepositoryState
 from debug_mcp.models.sessions import Isolation, SessionState
 from tests.store.schema import fresh
@@ -31,6 +32,10 @@ ROWS: dict[str, dict[str, object]] = {
         "id": "a_1", "session_id": "s_1", "principal": "local", "name": "one", "kind": "other",
         "media_type": "text/plain", "size": 0, "sha256": "a" * 64, "created_at": 1,
     },
+    "environments": {
+        "id": "e_1", "repository_id": "r_1", "state": "waiting", "outputs": "[]",
+        "created_at": 1, "used_at": 1,
+    },
     "evidence": {
         "id": "x_1", "kind": "compare", "principal": "local", "repository_id": "r_1",
         "state": "running", "instance": "here", "asked": "{}", "created_at": 1,
@@ -46,6 +51,8 @@ POSSIBLE = [
     ("sessions", {"state": "closed", "closed_why": "by caller"}),
     ("commands", {"state": "starting", "instance": "here"}),
     ("evidence", {"state": "finished", "result": "{}"}),
+    ("environments", {"state": "building", "command_id": "c_1"}),
+    ("environments", {"state": "ready", "size": 9}),
     ("commands", {"state": "running", **BEGUN}),
     ("commands", ENDED),
     ("commands", {**ENDED, **BEGUN, "outcome": "succeeded", "exit_code": 0}),
@@ -53,6 +60,10 @@ POSSIBLE = [
 
 IMPOSSIBLE = [
     ("evidence", {"state": "failed"}),
+    ("environments", {"state": "building"}),
+    ("environments", {"state": "gone"}),
+    ("environments", {"command_id": "c_9"}),
+    ("environments", {"outputs": "node_modules"}),
     ("evidence", {"state": "finished"}),
     ("evidence", {"result": "{}"}),
     ("evidence", {"kind": "claim"}),
@@ -125,6 +136,7 @@ def test_an_impossible_row_is_refused(
         ("repositories", "state", RepositoryState),
         ("sessions", "state", SessionState),
         ("sessions", "isolation", Isolation),
+        ("environments", "state", EnvironmentState),
         ("commands", "state", CommandState),
         ("commands", "outcome", Outcome),
         ("artifacts", "kind", ArtifactKind),

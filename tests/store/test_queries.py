@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from debug_mcp.store import commands
+from debug_mcp.store import accepting, commands
 from tests.store.schema import fresh
 
 UNFINISHED = "USING INDEX commands_unfinished"
@@ -35,8 +35,9 @@ def database(request: pytest.FixtureRequest) -> Iterator[sqlite3.Connection]:
 
 
 def plan(database: sqlite3.Connection, query: str) -> list[str]:
-    marks = query.count("?")
-    rows = database.execute(f"EXPLAIN QUERY PLAN {query}", [1] * marks)
+    named = {"instance": "ours", "dead": "theirs"}
+    values = named if ":dead" in query else [1] * query.count("?")
+    rows = database.execute(f"EXPLAIN QUERY PLAN {query}", values)
     return [row[3] for row in rows if row[3].startswith(("SCAN", "SEARCH"))]
 
 
@@ -58,13 +59,14 @@ def outer_plan(database: sqlite3.Connection, query: str) -> list[str]:
 @pytest.mark.parametrize(
     ("query", "steps"),
     [
-        (commands._QUEUE, 1),
+        (accepting._QUEUE, 1),
         (commands._UNFINISHED, 1),
-        (commands._BEGUN, 1),
-        (commands._COUNTS, 1),
+        (commands._OWNERS, 1),
+        (commands._ADOPT, 1),
+        (accepting.COUNTS, 1),
         (commands._AHEAD, 1),
     ],
-    ids=["queue of a session", "unfinished of a session", "begun", "counts", "ahead"],
+    ids=["queue of a session", "unfinished of a session", "owners", "adoption", "counts", "ahead"],
 )
 def test_what_is_going_on_is_found_without_a_look_at_what_has_ended(
     database: sqlite3.Connection, query: str, steps: int
@@ -84,8 +86,13 @@ def test_the_next_to_run_is_found_without_a_look_at_what_has_ended(
         "commands_by_start (principal=?)",
         "commands_by_session_start (principal=? AND session_id=?)",
     ]
-    assert len(found) == 6
-    assert [step for step in found if UNFINISHED not in step and step not in last] == []
+    # Whether its session waits for an environment is told by three rows, each found by a key.
+    by_key = [step for step in found if step.startswith("SEARCH") and step.endswith("id=?)")]
+    waits = [step for step in by_key if UNFINISHED not in step and step not in last]
+    assert len(waits) == 3
+    assert len(found) == 9
+    known = {*last, *waits}
+    assert [step for step in found if UNFINISHED not in step and step not in known] == []
 
 
 def test_a_page_of_a_list_is_read_in_its_order(database: sqlite3.Connection) -> None:

@@ -2,9 +2,10 @@
 
 Forked by a starter (``starter``), or started as ``python -I -S shim/__main__.py DIRECTORY`` where
 there is none. The files of the command's directory are the whole interface: ``spec``, ``options``
-in, ``state``, ``output``, ``exit`` out. ``-I -S`` and modules in C alone make it start in
-milliseconds (``signal`` and ``ctypes`` would double that: ``_signal`` and ``_ctypes`` are what they
-wrap), and keep every module of the working tree out of the supervisor.
+in, ``state``, ``output``, ``stderr`` (where that is apart), a timeline of each, ``exit`` out.
+``-I -S`` and modules in C alone make it start in milliseconds (``signal`` and ``ctypes`` would
+double that: ``_signal`` and ``_ctypes`` are what they wrap), and keep every module of the working
+tree out of the supervisor.
 
 * It holds ``lock`` for as long as it lives; the server took the ``flock`` and passed on the
   descriptor. So nobody ever has to trust a process id.

@@ -12,12 +12,23 @@ import time
 
 from debug_mcp.runner.shim.child import Child
 from debug_mcp.runner.shim.disk import SHARE, Disk
-from debug_mcp.runner.shim.processes import TICKS, descendants, inhabitants, root_of, stat_of
+from debug_mcp.runner.shim.processes import (
+    TICKS,
+    descendants,
+    has_moved_in,
+    inhabitants,
+    root_of,
+    stat_of,
+)
 from debug_mcp.runner.shim.spec import Spec
 
 PAUSE_SECONDS = 0.2
 
-RLIMITS = {b"file_bytes": resource.RLIMIT_FSIZE, b"open_files": resource.RLIMIT_NOFILE}
+RLIMITS = {
+    b"file_bytes": resource.RLIMIT_FSIZE,
+    b"open_files": resource.RLIMIT_NOFILE,
+    b"core_bytes": resource.RLIMIT_CORE,
+}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -39,7 +50,8 @@ class Limits:
         if time.monotonic() < self.at:
             return None
         spent = time.process_time()
-        found = self._used(child.cpu, child.first())
+        first = child.first()
+        found = self._used(child.cpu, first if first is not None and has_moved_in(first) else None)
         if found is None and self.disk is not None and self.disk.exceeded():
             found = "disk_bytes"
         # Of our own processor time: on a busy machine the clock says nothing.

@@ -7,7 +7,7 @@ from debug_mcp.runner.shim.child import Child, verdict
 from debug_mcp.runner.shim.files import publish, reserve
 from debug_mcp.runner.shim.guard import stand_guard
 from debug_mcp.runner.shim.limits import ended_by_file_size
-from debug_mcp.runner.shim.output import DRAIN_CHUNKS, Output
+from debug_mcp.runner.shim.output import Output
 from debug_mcp.runner.shim.processes import become_subreaper, catch_signals, close_all_but, high
 from debug_mcp.runner.shim.spawn import spawn
 from debug_mcp.runner.shim.spec import FORMAT, Spec
@@ -39,7 +39,8 @@ def run(path: str, lock: int, tether: int, channel: int | None = None) -> None:
     wakeups = catch_signals()
     become_subreaper()
     stdin = Stdin(directory, spec, channel)
-    output = Output(directory, int(spec.fields[b"output_limit"]), stdin.both)
+    separate = spec.fields.get(b"streams") == b"separate"
+    output = Output(directory, int(spec.fields[b"output_limit"]), stdin.both, separate)
     reserve(directory, "exit")
     began, clock = time.time(), time.monotonic()
     publish(directory, "state", {"format": FORMAT, "shim": os.getpid(), "started": began})
@@ -61,9 +62,7 @@ def run(path: str, lock: int, tether: int, channel: int | None = None) -> None:
         "elapsed": time.monotonic() - clock,
         "cpu": child.cpu,
         "memory": child.memory,
-        "output": output.kept,
-        "dropped": output.dropped,
-        "disk_full": int(output.full),
+        **output.finish(),
         "message": message.replace("\n", " "),
     }
     publish(directory, "exit", end, durable=True)
@@ -78,7 +77,6 @@ def _follow(
         reason = watch.run()
     finally:  # even a fault of ours must leave no process behind
         swept = child.sweep()
-    output.drain(DRAIN_CHUNKS**2)
     reason, code = verdict(child, reason)
     limit = watch.limit
     if reason == "exit" and code is not None and ended_by_file_size(spec, code):

@@ -49,6 +49,18 @@ def root_of(pid: int) -> str:
     return f"/proc/{pid}/root"
 
 
+def has_moved_in(pid: int) -> bool:
+    """Return whether a process sees another root than we do, as a sandbox's first one in the end.
+
+    Until then what it sees is the machine.
+    """
+    try:
+        here, there = os.stat("/"), os.stat(f"{root_of(pid)}/")
+    except OSError:
+        return False
+    return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)
+
+
 def stat_of(process: str) -> list[bytes]:
     """Return ``stat`` (proc(5)) of a process by its folder, from the third field on, the state.
 

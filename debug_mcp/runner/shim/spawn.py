@@ -18,16 +18,15 @@ TIOCSCTTY = 0x540E
 
 
 def spawn(directory: int, spec: Spec, output: Output, stdin: Stdin) -> Child:
-    """Start the command in a new session, with one pipe or terminal as both stdout and stderr.
+    """Start the command in a new session, writing to the pipes or the terminal of ``output``.
 
-    One pipe keeps the bytes as they were written; two lose the order. It is never a plain file:
-    ``echo x > /dev/stderr`` would truncate that.
+    One pipe for stdout and stderr keeps the bytes as they were written; two lose the order. It is
+    never a plain file: ``echo x > /dev/stderr`` would truncate that.
 
     Raises:
         OSError: It cannot be started.
     """
-    output.writer = high(output.writer)
-    taken = {0: stdin.end, 1: output.writer, 2: output.writer}
+    taken = {0: stdin.end, 1: output.stdout.writer, 2: output.stderr.writer}
     if stdin.hangup is not None:
         taken[1] = stdin.end
     status = None
@@ -48,7 +47,7 @@ def spawn(directory: int, spec: Spec, output: Output, stdin: Stdin) -> Child:
             os.write(failing, b"%d\0" % (error.errno or 0) + name[-ERROR_BYTES // 2 :])
         finally:
             os._exit(127)
-    for fd in {failing, *taken.values()} - ({output.writer} if stdin.terminal else set()):
+    for fd in {failing, *taken.values()} - ({output.stdout.writer} if stdin.terminal else set()):
         os.close(fd)
     # The end comes with the exec, which closes the other end.
     said = os.read(failed, ERROR_BYTES)

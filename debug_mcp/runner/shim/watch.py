@@ -33,7 +33,8 @@ class Watch:
         self.grace = float(spec.fields[b"grace"])
         self.poll = select.poll()
         self.poll.register(wakeups, select.POLLIN)
-        self.poll.register(output.pipe, select.POLLIN)
+        for pipe in output.streams:
+            self.poll.register(pipe, select.POLLIN)
         self.hung_up = False
         if stdin.hangup is not None:
             self.poll.register(stdin.hangup, select.POLLRDHUP)
@@ -85,7 +86,7 @@ class Watch:
             elif fd == self.stdin.hangup:
                 self.hung_up = True
                 self.poll.unregister(fd)
-            elif not self.output.drain():
+            elif not self.output.drain(fd):
                 self.poll.unregister(fd)
 
     def _listen(self) -> None:

@@ -42,9 +42,13 @@ CREATE TABLE sessions (
     idle_seconds INTEGER CHECK (idle_seconds > 0),
     used_at INTEGER,
     closed_at INTEGER,
+    -- What its set-up builds, or another session's did. Of a closed one it may be gone.
+    environment TEXT,
     CHECK ((state = 'closed') = (closed_why IS NOT NULL))
 ) STRICT;
 
+-- Few rows have it: those that wait for it are looked for by it.
+CREATE INDEX sessions_by_environment ON sessions (environment) WHERE environment IS NOT NULL;
 CREATE INDEX sessions_by_principal ON sessions (principal, state);
 CREATE UNIQUE INDEX sessions_by_name ON sessions (principal, name)
     WHERE name IS NOT NULL AND state NOT IN ('closed', 'failed');
@@ -73,7 +77,9 @@ CREATE TABLE commands (
     cpu_seconds REAL,
     memory_bytes INTEGER,
     stragglers INTEGER,
+    -- Of all streams; stderr_bytes of them went into a file of its own.
     output_bytes INTEGER,
+    stderr_bytes INTEGER,
     output_dropped INTEGER,
     message TEXT,
     -- The limit that ended it: the setting, and what it was.
@@ -98,6 +104,19 @@ CREATE INDEX commands_by_session ON commands (principal, session_id, accepted_at
 -- Whose turn it is, where places are few: who was served longest ago.
 CREATE INDEX commands_by_start ON commands (principal, started_at);
 CREATE INDEX commands_by_session_start ON commands (principal, session_id, started_at);
+
+-- What set-ups built for all sessions that need the same; the id is made of all that went in.
+CREATE TABLE environments (
+    id TEXT PRIMARY KEY,
+    repository_id TEXT NOT NULL REFERENCES repositories (id),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'building', 'ready', 'failed')),
+    outputs TEXT NOT NULL CHECK (json_valid(outputs)),
+    command_id TEXT UNIQUE REFERENCES commands (id),
+    size INTEGER NOT NULL DEFAULT 0 CHECK (size >= 0),
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    CHECK (state <> 'building' OR command_id IS NOT NULL)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE artifacts (
     id TEXT PRIMARY KEY,

@@ -13,6 +13,9 @@ from typing import Any, Iterator
 
 import pytest
 
+# Which test it is, the other one says, also where plugins are not found by themselves.
+pytest_plugins = ["debug_mcp_report"]
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
