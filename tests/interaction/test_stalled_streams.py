@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 # More than all buffers on the way hold.
 BYTES = 60_000_000
-MUCH = f"read line; head -c {BYTES} /dev/zero"
+READY = "ready"
+MUCH = f"echo {READY}; read line; head -c {BYTES - len(READY) - 1} /dev/zero"
 SECONDS = 60
 MOST_MIB = 20
 STALLED = 5
@@ -53,16 +54,17 @@ def server(operator: Operator) -> Iterator[Serving]:
 
 
 async def waiting_command(client: httpx2.AsyncClient) -> str:
-    """Start what writes much once a line is typed; return its id."""
+    """Start what writes much once a line is typed; return its id when it reads."""
     session = (await client.post("/sessions", json={"repository": "app"})).json()["session_id"]
-    asked = {"command": MUCH, "stdin": "open", "wait_seconds": 0}
+    asked = {"command": MUCH, "stdin": "open", "until": READY, "wait_seconds": 30}
     ran = await client.post(f"/sessions/{session}/commands", json=asked)
     return str(ran.json()["command_id"])
 
 
 async def write_all(client: httpx2.AsyncClient, command: str) -> None:
     """Have it write, and wait until it has."""
-    await client.post(f"/commands/{command}/input", json={"text": "\n", "wait_seconds": 0})
+    typed = await client.post(f"/commands/{command}/input", json={"text": "\n", "wait_seconds": 0})
+    assert typed.is_success, typed.text
     with anyio.fail_after(SECONDS):
         while True:
             ended = await client.get(f"/commands/{command}", params={"wait_seconds": 30})
