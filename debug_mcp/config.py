@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from debug_mcp.errors import InvalidInput
+from debug_mcp.models.destinations import Destination
 from debug_mcp.models.numbers import Bytes, Count, Days, Rate, Seconds, WholeSeconds
 
 MIB = 1024 * 1024
@@ -171,6 +172,11 @@ class Settings(BaseSettings):
     credentials: dict[str, Credential] = Field(
         default={}, description="by host, in config.toml alone: see the how-to on repositories"
     )
+    allowed_upstreams: list[Destination] = Field(
+        default=[],
+        description="hosts and networks beside public ones that principals over HTTP may name as "
+        'upstreams, such as "git.internal" or "10.0.0.0/8"',
+    )
     pool_trees: int = Field(
         default=2, ge=0, le=20, description="trees prepared for each repository; 0: none"
     )
@@ -261,21 +267,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the command line first, then the environment, then the file; no ``.env``."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
-
-
-# For strangers who find the data directory.
-README = """\
-This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
-
-repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
-commands/      what was run, and its output          artifacts/  files kept from sessions
-pool/          trees of sessions to come              instances/  which servers are running
-environments/  what set-ups built, for all sessions   scripts/    programs that commands are given
-etc/           what sandboxes see of /etc
-debug-mcp.sqlite3  the ledger of all of it
-
-End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
-"""
 
 
 class Layout:

@@ -13,15 +13,30 @@ from pathlib import Path
 _HOLD_SECONDS = 60
 
 
+def make_certificate(folder: Path) -> Path:
+    """Return a certificate with its key, that nobody trusts: of this machine, and of git.test."""
+    key, file = folder / "key.pem", folder / "host.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:git.test",
+         "-keyout", str(key), "-out", str(file)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    file.write_text(file.read_text() + key.read_text())
+    return file
+
+
 class GitServer:
     """Serves every repository below a folder.
 
     Attributes:
         url: Where it is; a repository's name follows.
+        port: The port in it.
         password: What a client has to send, for any user; None lets everybody in.
         gate: While it is closed, a clone gets its progress and not its objects.
         held: Set when a clone stands before the gate.
         requests: How many there were.
+        elsewhere: Where every request is sent on to, if set.
     """
 
     def __init__(self, root: Path, certificate: Path | None = None) -> None:
@@ -31,6 +46,7 @@ class GitServer:
         self.gate.set()
         self.held = threading.Event()
         self.requests = 0
+        self.elsewhere: str | None = None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         if certificate is not None:
@@ -38,7 +54,8 @@ class GitServer:
             context.load_cert_chain(certificate)
             self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         scheme = "http" if certificate is None else "https"
-        self.url = f"{scheme}://127.0.0.1:{self._http.server_port}"
+        self.port = self._http.server_port
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["GitServer"]:
@@ -72,6 +89,12 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, body: bytes) -> None:
             server.requests += 1
+            if server.elsewhere is not None:
+                self.send_response(302)
+                self.send_header("Location", server.elsewhere + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             if not server.lets_in(self.headers["Authorization"]):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')

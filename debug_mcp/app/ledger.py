@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from debug_mcp.artifacts.collect import Files
-from debug_mcp.config import README, Layout, Settings
+from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Unavailable
 from debug_mcp.service.audit import AuditService
 from debug_mcp.service.environment_keeping import EnvironmentKeeping
@@ -18,6 +18,20 @@ from debug_mcp.store.filesystem import mounts, require_local
 from debug_mcp.store.migrate import schema_of
 from debug_mcp.store.retention import Retention
 from debug_mcp.store.tokens import Tokens
+
+# For strangers who find the data directory.
+README = """\
+This folder belongs to debug-mcp, a server that gives agents a place to work on git repositories.
+
+repositories/  mirrors of registered repositories    sessions/   working trees of open sessions
+commands/      what was run, and its output          artifacts/  files kept from sessions
+pool/          trees of sessions to come              instances/  which servers are running
+environments/  what set-ups built, for all sessions   scripts/    programs that commands are given
+etc/           what sandboxes see of /etc
+debug-mcp.sqlite3  the ledger of all of it
+
+End every debug-mcp before you delete it. Work in open sessions that was not exported would be lost.
+"""
 
 
 @contextlib.asynccontextmanager

@@ -48,12 +48,15 @@ class Clones:
                 state = (await self._store.get(repository.id)).state
                 begun = state is _CLONING and self._transfers.has_begun(repository)
                 if not begun and not self._mirrors.mirror(repository).path.exists():
-                    await self._start(repository, state, connection)
+                    begun = await self._start(repository, state, connection)
+                    if not begun:
+                        return
             self.follow(repository, connection)
 
     async def _start(
         self, repository: Repository, state: RepositoryState, connection: Connection
-    ) -> None:
+    ) -> bool:
+        """Start a clone; return whether git may go there, else it has failed already."""
         await self._clear(repository)
         if state is not _CLONING and not await self._store.advance(repository.id, _CLONING):
             raise Conflict(
@@ -62,8 +65,13 @@ class Clones:
                 next_call={"tool": "repository_remove", "arguments": {"name": repository.name}},
             )
         call = self._mirrors.unfinished(repository).clone_call(connection, repository.depth)
-        program = confined(connection, tuple(call.command))
+        try:
+            program = confined(connection, tuple(call.command))
+        except DebugMcpError as error:
+            await self._store.advance(repository.id, RepositoryState.FAILED, error=error.message)
+            return False
         self._transfers.start(repository, program, CLONE_SECONDS)
+        return True
 
     async def wait(
         self, repository: Repository, seconds: float, report: Report = silent

@@ -1,22 +1,23 @@
 """As whom git goes to an upstream: the person, or the server on behalf of somebody else."""
 
-import ipaddress
-
-import anyio
+from dataclasses import replace
 
 from debug_mcp.auth.principal import LOCAL, Principal
 from debug_mcp.config import Settings, config_file, user_environment
-from debug_mcp.errors import InvalidInput
+from debug_mcp.errors import InvalidInput, ToolFailed
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.sandbox import Confined
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.destinations import Destinations, resolved
 from debug_mcp.worktrees.connections import Connection, as_service, as_user
 from debug_mcp.worktrees.git import GitCall, Run
 from debug_mcp.worktrees.upstreams import Upstream
 
 # A fetch goes on behind the calls that wait for it.
 FETCH_SECONDS = 1800
+# As git's own exit code when it cannot go where it was sent.
+_NOT_RUN = 128
 
 
 class Connections:
@@ -25,27 +26,33 @@ class Connections:
     def __init__(self, settings: Settings, confinement: Confinement) -> None:
         self._settings = settings
         self._confinement = confinement
+        self._destinations = Destinations(settings, confinement.host_git, resolved)
 
     async def to(self, upstream: Upstream, principal: Principal) -> Connection:
-        """Return how git goes to an upstream for a principal.
+        """Return how git goes to an upstream for a principal, or with its ``fault`` why it may not.
 
-        Raises:
-            InvalidInput: It may not: the address is one of this machine's own network.
+        A mirror that is there can be used all the same.
         """
         inherited = user_environment()
         if principal.name == LOCAL.name:
             theirs = None if upstream.is_local else await self._ssh_command()
             return as_user(upstream, inherited, theirs)
         entry = self._settings.credentials.get(upstream.host or "")
-        if entry is None and upstream.host is not None:
-            await _check_public(upstream.host)
-        return as_service(upstream, inherited.get("PATH", ""), config_file(), entry)
+        path, config = inherited.get("PATH", ""), config_file()
+        try:
+            known = () if upstream.is_local else await self._destinations.addresses(upstream)
+        except (InvalidInput, ToolFailed) as error:
+            return replace(as_service(upstream, path, config, entry), fault=error)
+        return as_service(upstream, path, config, entry, known)
 
     def run(self, connection: Connection) -> Run:
         """Return git with a connection's environment."""
 
         async def run(call: GitCall) -> Captured:
-            program = confined(connection, tuple(call.command))
+            try:
+                program = confined(connection, tuple(call.command))
+            except (InvalidInput, ToolFailed) as error:
+                return Captured(_NOT_RUN, b"", error.message.encode())
             return await capture(program, call.stdin, timeout=FETCH_SECONDS)
 
         return run
@@ -56,24 +63,11 @@ class Connections:
 
 
 def confined(connection: Connection, command: tuple[str, ...]) -> Confined:
-    """Return git ready to start with a connection's environment, outside of any sandbox."""
-    return Confined("git", command, dict(connection.environment), "/", Isolation.NONE)
-
-
-async def _check_public(host: str) -> None:
-    """Refuse an address that only this machine's network reaches.
+    """Return git ready to start with a connection's environment, outside of any sandbox.
 
     Raises:
-        InvalidInput: It is one; the operator allows a host by naming it in ``[credentials]``.
+        InvalidInput, ToolFailed: It may not go there.
     """
-    try:
-        found = await anyio.getaddrinfo(host, None)
-    except OSError:
-        return  # git says so better
-    for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-            raise InvalidInput(
-                f"{host} is an address of the server's own network; the operator allows it with "
-                f'[credentials."{host}"] in config.toml',
-                field="url",
-            )
+    if connection.fault is not None:
+        raise connection.fault
+    return Confined("git", command, dict(connection.environment), "/", Isolation.NONE)

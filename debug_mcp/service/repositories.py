@@ -244,11 +244,7 @@ class RepositoryService:
         return self._mirrors.locked(repository)
 
     async def connection(self, repository: Repository, principal: Principal) -> Connection:
-        """Return how git goes to a repository's upstream for a principal.
-
-        Raises:
-            InvalidInput: It may not.
-        """
+        """Return how git goes to a repository's upstream for a principal, if it may."""
         return await self._connections.to(registered(repository.url), principal)
 
     async def push(
@@ -345,7 +341,9 @@ class RepositoryService:
             lambda: parse_upstream(url, field, local=principal.name == LOCAL.name)
         )
         # Before anything is stored: it may not be one that this principal can reach.
-        await self._connections.to(upstream, principal)
+        refused = (await self._connections.to(upstream, principal)).fault
+        if isinstance(refused, InvalidInput):
+            raise refused
         known = await self._store.all()
         for repository in known:
             if repository.name == (name or repository.name) and upstream.same(repository.url):

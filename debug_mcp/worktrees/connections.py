@@ -8,18 +8,21 @@ Only what decides about code is forced in both (see ``worktrees.git``).
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from debug_mcp.config import Credential
-from debug_mcp.errors import ToolFailed
+from debug_mcp.errors import InvalidInput, ToolFailed
 from debug_mcp.worktrees import credential_helper
+from debug_mcp.worktrees.addresses import Address
 from debug_mcp.worktrees.git import plain, service_environment, user_environment
 from debug_mcp.worktrees.upstreams import Upstream
 
 USER = "user"
 SERVICE = "service"
+# For principals that are not the person; http:// tells nobody who answers.
+SERVICE_SCHEMES = ("https", "ssh")
 # What git's and ssh's words for "who are you?" have in common, in English as we ask for it.
 _LOGIN_WORDS = (
     "authentication failed", "could not read username", "could not read password",
@@ -32,12 +35,13 @@ _BATCH = "ssh -oBatchMode=yes -oConnectTimeout=20"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One profile's way to one upstream."""
+    """One profile's way to one upstream; ``fault`` says why git may not go it."""
 
     profile: str
     upstream: Upstream
     environment: Mapping[str, str]
     options: tuple[tuple[str, str], ...]
+    fault: InvalidInput | ToolFailed | None = None
 
     def explain(self, error: ToolFailed) -> ToolFailed:
         """Return the error with the remedy in it when it is a login that failed."""
@@ -81,7 +85,11 @@ def as_user(
 
 
 def as_service(
-    upstream: Upstream, path: str, config: Path, credential: Credential | None
+    upstream: Upstream,
+    path: str,
+    config: Path,
+    credential: Credential | None,
+    addresses: Sequence[Address] = (),
 ) -> Connection:
     """Return how git goes there for somebody who is not the person.
 
@@ -91,10 +99,19 @@ def as_service(
         config: The file that the credential helper reads: no secret passes through this process's
             arguments, environment or files.
         credential: What the operator wrote for the host, if anything.
+        addresses: Those that its name has, which were looked at: git goes to no other, whatever the
+            name stands for by then. None for a host that is an address itself.
     """
     environment = service_environment(path)
     ssh = "ssh -F /dev/null -oBatchMode=yes -oStrictHostKeyChecking=yes -oIdentitiesOnly=yes"
-    options = [*_protocols("https", "ssh"), ("http.followRedirects", "false")]
+    # A redirect could lead anywhere, and so could what a server lists as its alternates: git
+    # follows those only where it follows redirects.
+    options = [*_protocols(*SERVICE_SCHEMES), ("http.followRedirects", "false")]
+    if addresses and upstream.scheme == "ssh":
+        ssh += _pinned(upstream, addresses[0])
+    elif addresses:
+        known = ",".join(f"[{a}]" if a.version == 6 else str(a) for a in addresses)
+        options.append(("http.curloptResolve", f"{upstream.host}:{upstream.port or 443}:{known}"))
     if credential is not None:
         helper = (sys.executable, "-I", credential_helper.__file__, str(config))
         options.append(("credential.helper", f"!{shlex.join(helper)}"))
@@ -108,6 +125,12 @@ def as_service(
         ssh += " -oIdentityFile=none"
     environment["GIT_SSH_COMMAND"] = f"{ssh} -oConnectTimeout=20"
     return Connection(SERVICE, upstream, environment, tuple(options))
+
+
+def _pinned(upstream: Upstream, address: Address) -> str:
+    """Return how ssh goes to an address and still asks for the key of the host that was named."""
+    alias = upstream.host if upstream.port in (None, 22) else f"[{upstream.host}]:{upstream.port}"
+    return f" -oHostName={address} -oHostKeyAlias={shlex.quote(alias or '')} -oCheckHostIP=no"
 
 
 def _protocols(*schemes: str) -> tuple[tuple[str, str], ...]:

@@ -22,6 +22,8 @@ _SCP = re.compile(
     r":(?P<path>[^\s].*)"
 )
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
+# Behind these, programs do not agree where the host begins.
+_UNCLEAR = frozenset("@\\#?")
 _FORMS = ("/absolute/path", "https://host/path.git", "ssh://git@host/path.git", "git@host:path.git")
 # What stands where a name is meant, as `https://TOKEN@host` is written.
 _TOKEN = re.compile(r"(?:gh[a-z]_|github_pat_|glpat-|x-token-auth$).*|[A-Za-z0-9_-]{32,}")
@@ -29,11 +31,15 @@ _TOKEN = re.compile(r"(?:gh[a-z]_|github_pat_|glpat-|x-token-auth$).*|[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A repository to follow. ``url`` is what git gets; ``host`` is None on this machine."""
+    """A repository to follow. ``url`` is what git gets; ``host`` is None on this machine.
+
+    ``port`` is None where the URL names none.
+    """
 
     url: str
     scheme: str
     host: str | None = None
+    port: int | None = None
 
     @property
     def is_local(self) -> bool:
@@ -117,15 +123,16 @@ def _with_scheme(scheme: str, url: str, field: str) -> Upstream:
         raise InvalidInput(f"{scheme}:// is not supported", field=field, candidates=_FORMS)
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidInput(f"{_shown(url)} is not a URL: {error}", field=field) from error
-    if not host or not _HOST.fullmatch(host) or (parts.username or "").startswith("-"):
+    user = parts.username or ""
+    if not host or not _HOST.fullmatch(host) or user.startswith("-") or _UNCLEAR & set(user):
         raise InvalidInput(f"{_shown(url)} names no host", field=field)
     if not parts.path.strip("/"):
         raise InvalidInput(f"{_shown(url)} names no repository on {host}", field=field)
     _refuse_secrets(parts, scheme, field)
-    return Upstream(urlunsplit(parts._replace(scheme=scheme)), scheme, host)
+    return Upstream(urlunsplit(parts._replace(scheme=scheme)), scheme, host, port)
 
 
 def _refuse_secrets(parts: SplitResult, scheme: str, field: str) -> None:

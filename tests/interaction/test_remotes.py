@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from debug_mcp.interfaces.server import build_server
 from debug_mcp.runner.supervisor import read_fields
 from tests.clients import WAYS, Agent, connect, run
 from tests.files import appears
-from tests.gitserver import GitServer
+from tests.gitserver import GitServer, make_certificate
 from tests.interaction.test_restart import server as killable
 from tests.upstream import Upstream
 
@@ -559,16 +558,7 @@ async def test_submodules_and_lfs_are_said_to_be_missing_and_relative_ones_can_b
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate of this machine, and its key, that nobody trusts."""
-    file = tmp_path / "host.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", str(tmp_path / "key.pem"), "-out", str(file)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    file.write_text(file.read_text() + (tmp_path / "key.pem").read_text())
-    return file
+    return make_certificate(tmp_path)
 
 
 OTHER = Principal("other", frozenset(Scope))
