@@ -5,7 +5,6 @@ link. What cannot be read counts as not there. All of this reads the disk: call 
 """
 
 import contextlib
-import difflib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from debug_mcp.alike import closest
 from debug_mcp.beneath import Refused, open_beneath, opened_root
 from debug_mcp.errors import Unavailable
 
@@ -113,7 +113,7 @@ class Surroundings:
 
 def near(name: str, names: Iterable[str]) -> list[str]:
     """Return names like this one, the likest first."""
-    return difflib.get_close_matches(name, sorted(names), CANDIDATES, _ALIKE)
+    return closest(name, sorted(names), CANDIDATES, _ALIKE)
 
 
 def _names(root: Path, folder: str) -> list[str]:

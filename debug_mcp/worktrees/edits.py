@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from debug_mcp.alike import closest
 from debug_mcp.errors import Conflict
 
 _LISTED = 10
@@ -134,5 +135,5 @@ def _nearest(lines: list[str], wanted: list[str]) -> tuple[int, str, str]:
     """Return the first wanted line that has no equal in the file, and the line most like it."""
     there = set(lines)
     expected = next((line for line in wanted if line.strip() and line not in there), wanted[0])
-    alike = difflib.get_close_matches(expected, dict.fromkeys(lines), 1, 0.5)
+    alike = closest(expected, lines, 1, 0.5)
     return (lines.index(alike[0]) + 1, expected, alike[0]) if alike else (0, expected, "")

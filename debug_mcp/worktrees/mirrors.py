@@ -3,13 +3,13 @@
 Explicit refspecs, because ``--mirror`` would bring every pull request and prune our own refs.
 """
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from debug_mcp.alike import closest
 from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.fetches import (
@@ -32,8 +32,6 @@ _SYMREF = "ref: refs/heads/"
 _BRANCHES = "refs/heads/"
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 _CANDIDATES = 20
-_ALIKE = 8
-_COMPARED = 2000  # of a hundred thousand names, as many as take no time to compare
 # How hosts name the refs of their pull and merge requests.
 _REQUEST = re.compile(r"(?:pull|merge-requests)/\d+/(?:head|merge)")
 # Beside git's own files: what the upstream listed at the last fetch, and how deep that was.
@@ -365,9 +363,7 @@ def _names_like(wanted: str, refs: list[tuple[str, str]]) -> list[str]:
     """Return branches and tags that somebody who wrote ``wanted`` may have meant."""
     names = [shown(re.sub(r"^refs/(?:heads|tags)/", "", name)) for name, _ in refs]
     inside = [name for name in names if wanted in name]
-    # Those that begin as it does come first, as only so many are compared.
-    names.sort(key=lambda name: name[:_ALIKE] != wanted[:_ALIKE])
-    near = difflib.get_close_matches(wanted, names[:_COMPARED], _CANDIDATES, 0.3)
+    near = closest(wanted, names, _CANDIDATES, 0.3)
     found = list(dict.fromkeys([*near, *inside]))
     return (found or names)[:_CANDIDATES]
 

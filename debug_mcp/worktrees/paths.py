@@ -1,7 +1,6 @@
 """Paths in a session's tree: what a caller may name, and what it may have meant."""
 
 import contextlib
-import difflib
 import errno
 import itertools
 import os
@@ -9,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from debug_mcp.alike import closest
 from debug_mcp.beneath import Refused, open_beneath
 from debug_mcp.errors import InvalidInput, NotFound
 
@@ -97,9 +97,9 @@ def near(root: int, path: str) -> list[str]:
     wanted = PurePosixPath(path).name
     paths = list(itertools.islice(_walk(root), _LOOKED_AT))
     same = [found for found in paths if PurePosixPath(found).name == wanted]
-    alike = difflib.get_close_matches(path, paths, _CANDIDATES, _CUTOFF) if not same else []
-    closest = sorted(same, key=lambda found: -_shared(found, path))
-    return (closest + alike)[:_CANDIDATES]
+    alike = closest(path, paths, _CANDIDATES, _CUTOFF) if not same else []
+    nearest = sorted(same, key=lambda found: -_shared(found, path))
+    return (nearest + alike)[:_CANDIDATES]
 
 
 def _shared(found: str, path: str) -> int:
