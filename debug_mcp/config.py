@@ -177,6 +177,18 @@ class Settings(BaseSettings):
         description="hosts and networks beside public ones that principals over HTTP may name as "
         'upstreams, such as "git.internal" or "10.0.0.0/8"',
     )
+    repository_bytes: Bytes = Field(
+        default=20 * 1024 * MIB, ge=0, description="disk that a mirror may take; 0: no limit"
+    )
+    clone_seconds: Seconds = Field(
+        default=6 * 3600, ge=1, description="a clone that takes longer is ended"
+    )
+    fetch_seconds: Seconds = Field(default=1800, ge=1, description="and a fetch")
+    tree_files: Count = Field(
+        default=1_000_000,
+        ge=0,
+        description="files and folders of a commit that is checked out; 0: no limit",
+    )
     pool_trees: int = Field(
         default=2, ge=0, le=20, description="trees prepared for each repository; 0: none"
     )

@@ -185,7 +185,7 @@ def _scheduler(on: _Ground) -> Scheduler:
 
 
 def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Expiry]:
-    mirrors = Mirrors(on.layout, on.confinement)
+    mirrors = Mirrors(on.layout, on.confinement, on.settings)
     repositories, clones, fetches = _repositories(on, mirrors)
     trees, sessions, setup = _sessions(on, repositories, scheduler)
     exports = _exports(on, repositories, trees)
@@ -349,7 +349,7 @@ def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clo
     connections = Connections(on.settings, on.confinement)
 
     def transfers(kind: str) -> Transfers:
-        return Transfers(kind, on.repositories, mirrors, on.supervisor, on.tasks)
+        return Transfers(kind, on.repositories, mirrors, on.supervisor, on.settings, on.tasks)
 
     clones = Clones(on.repositories, mirrors, transfers("clone"))
     fetches = Fetches(on.repositories, mirrors, transfers("fetch"))

@@ -12,7 +12,7 @@ class Limits:
     ``core_bytes`` (of the core file that a crash leaves; none by default); the kernel refuses more.
     Of all together: ``memory_bytes`` (what is shared counts once; files in memory count),
     ``processes``, ``cpu_seconds`` and ``disk_bytes`` (of all in ``folder``); whoever uses more is
-    ended.
+    ended. What is in the folder is ``noted`` there for the next command, or not.
     """
 
     memory_bytes: int | None = None
@@ -23,15 +23,17 @@ class Limits:
     disk_bytes: int | None = None
     folder: Path | None = None
     core_bytes: int = 0
+    noted: bool = True
 
     def fields(self) -> list[str]:
         """Return them as fields of a shim's ``spec``."""
         given = asdict(self)
-        folder = given.pop("folder")
+        folder, noted = given.pop("folder"), given.pop("noted")
         if folder is None:
             given.pop("disk_bytes")
         else:
             given["disk"] = folder
+            given["disk_noted"] = int(noted)
         return [f"{name}={value}" for name, value in given.items() if value is not None]
 
 

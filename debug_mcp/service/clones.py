@@ -19,7 +19,6 @@ from debug_mcp.service.transfers import GRACE_SECONDS, Teller, Transfers, began
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection
 
-CLONE_SECONDS = 6 * 3600
 # A row is there before its shim: so long nobody else takes it for given up.
 _BEGIN = timedelta(seconds=60)
 _UNFINISHED = "the clone was interrupted, by the machine or by somebody: send the call again"
@@ -64,13 +63,14 @@ class Clones:
                 field="repository",
                 next_call={"tool": "repository_remove", "arguments": {"name": repository.name}},
             )
-        call = self._mirrors.unfinished(repository).clone_call(connection, repository.depth)
+        unfinished = self._mirrors.unfinished(repository)
+        call = unfinished.clone_call(connection, repository.depth)
         try:
             program = confined(connection, tuple(call.command))
         except DebugMcpError as error:
             await self._store.advance(repository.id, RepositoryState.FAILED, error=error.message)
             return False
-        self._transfers.start(repository, program, CLONE_SECONDS)
+        await self._transfers.start(repository, program, unfinished.path)
         return True
 
     async def wait(

@@ -14,8 +14,6 @@ from debug_mcp.worktrees.connections import Connection, as_service, as_user
 from debug_mcp.worktrees.git import GitCall, Run
 from debug_mcp.worktrees.upstreams import Upstream
 
-# A fetch goes on behind the calls that wait for it.
-FETCH_SECONDS = 1800
 # As git's own exit code when it cannot go where it was sent.
 _NOT_RUN = 128
 
@@ -53,7 +51,7 @@ class Connections:
                 program = confined(connection, tuple(call.command))
             except (InvalidInput, ToolFailed) as error:
                 return Captured(_NOT_RUN, b"", error.message.encode())
-            return await capture(program, call.stdin, timeout=FETCH_SECONDS)
+            return await capture(program, call.stdin, timeout=self._settings.fetch_seconds)
 
         return run
 

@@ -12,7 +12,7 @@ import anyio
 from debug_mcp.errors import Busy, DebugMcpError, ToolFailed
 from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.runner.supervisor import Exit
-from debug_mcp.service.connections import FETCH_SECONDS, confined
+from debug_mcp.service.connections import confined
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.service.transfers import GRACE_SECONDS, Transfers, began
 from debug_mcp.store.repositories import Repositories
@@ -98,7 +98,8 @@ class Fetches:
         mirror = self._mirrors.mirror(repository)
         command = mirror.fetch_script(connection, listing, repository.depth)
         try:
-            self._transfers.start(repository, confined(connection, command), FETCH_SECONDS)
+            program = confined(connection, command)
+            await self._transfers.start(repository, program, mirror.path)
         except BaseException:
             await self._store.advance(repository.id, RepositoryState.READY)
             raise

@@ -11,6 +11,9 @@ from debug_mcp.runner.supervisor import Exit
 # Of the machine's, where no setting says more or less.
 MEMORY_SHARE = 0.75
 
+# So much a fetch may always bring: names without objects are a fetch too.
+_LEAST_BYTES = 1 << 20
+
 # By the names of `runner.limits`.
 _SETTINGS = {
     "memory_bytes": "command_memory_bytes",
@@ -48,6 +51,36 @@ def limits_of(settings: Settings, session: Path, *, core: bool = False) -> Limit
     )
 
 
+def transfer_limits(settings: Settings, mirror: Path, used: int) -> Limits:
+    """Return what a clone or a fetch may use.
+
+    Args:
+        settings: The operator's.
+        mirror: The folder that it fills.
+        used: Bytes that are in it already. What is fetched arrives as one file, so that the kernel
+            ends it before the mirror has grown too large, and nothing of it is kept.
+    """
+    most = settings.repository_bytes or None
+    memory = settings.command_memory_bytes
+    return Limits(
+        memory_bytes=_machine_share() if memory is None else memory or None,
+        file_bytes=None if most is None else max(most - used, _LEAST_BYTES),
+        disk_bytes=most,
+        folder=mirror,
+        noted=False,
+    )
+
+
+def transfer_limit_hint(settings: Settings, name: str) -> str:
+    """Say in words which limit a clone or a fetch met, by the name of it in ``runner.limits``."""
+    if name == "memory_bytes":
+        return "git took more memory than the operator's setting command_memory_bytes allows"
+    return (
+        f"its mirror would take more than {size_in_words(settings.repository_bytes)} of disk. The "
+        "operator's setting repository_bytes is the limit; a smaller depth may be within it"
+    )
+
+
 def limit_met(seen: Exit) -> Limit | None:
     """Return the limit that ended a command, by the name of its setting."""
     if seen.limit is None:
@@ -58,7 +91,7 @@ def limit_met(seen: Exit) -> Limit | None:
 
 def limit_hint(limit: Limit) -> str:
     """Say in words which limit a command met, and who can change it."""
-    value = _size(limit.value) if limit.name.endswith("_bytes") else limit.value
+    value = size_in_words(limit.value) if limit.name.endswith("_bytes") else limit.value
     why = _EXCEEDED[limit.name].format(value)
     return f"ended at once: {why}. The operator's setting {limit.name} is the limit"
 
@@ -68,7 +101,8 @@ def _machine_share() -> int:
     return int(pages * size * MEMORY_SHARE)
 
 
-def _size(count: float) -> str:
+def size_in_words(count: float) -> str:
+    """Return a number of bytes as a person reads it."""
     for unit in _UNITS[:-1]:
         if count < 1024:
             return f"{count:.3g} {unit}"

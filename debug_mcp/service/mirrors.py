@@ -3,9 +3,10 @@
 import contextlib
 from pathlib import Path
 
-from debug_mcp.config import Layout
+from debug_mcp.config import Layout, Settings
 from debug_mcp.models.repositories import Repository
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.contents import Contents
 from debug_mcp.service.locks import locked
 from debug_mcp.worktrees.mirrors import Mirror
 
@@ -13,9 +14,10 @@ LOCK_SECONDS = 50
 
 
 class Mirrors:
-    """The folders below ``repositories/``."""
+    """The folders below ``repositories/``, and what is known of the commits in them."""
 
-    def __init__(self, layout: Layout, confinement: Confinement) -> None:
+    def __init__(self, layout: Layout, confinement: Confinement, settings: Settings) -> None:
+        self.contents = Contents(settings)
         self._layout = layout
         self._confinement = confinement
 

@@ -16,6 +16,7 @@ from debug_mcp.folders import delete_tree
 from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.runner.sandbox import Folders
 from debug_mcp.service.confinement import Confinement
+from debug_mcp.service.contents import Contents
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.locks import lock_at_once
 from debug_mcp.service.observers import Found, Observers
@@ -48,6 +49,7 @@ class Pool:
         self._instance = instance
         self._observers = observers
         self._tasks = tasks
+        self._contents = Contents(settings)
         self._filling: set[str] = set()
         self._too_large: set[str] = set()
 
@@ -118,6 +120,7 @@ class Pool:
         The newest trees are kept: they are the ones that are switched soonest.
         """
         commit = await mirror.resolve(ref)
+        await self._contents.check(mirror, commit)
         trees = await anyio.to_thread.run_sync(shelf.ready)
         for tree in trees[self._settings.pool_trees :]:
             await anyio.to_thread.run_sync(shelf.discard, tree, self._instance.id)

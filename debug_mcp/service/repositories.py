@@ -45,11 +45,6 @@ from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, regis
 CLONE_WAIT_SECONDS = 25
 FETCH_WAIT_SECONDS = 20
 REPOSITORIES_SHOWN = 50
-_SUBMODULES = (
-    "submodules are empty folders: `git submodule update --init --recursive` in a command with "
-    "network: true fetches public ones, and what is changed in them is not exported"
-)
-_LFS = "files that Git LFS keeps are pointers here: .gitattributes says which"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +79,6 @@ class RepositoryService:
         self._fetches = fetches
         self._freshness = freshness
         self._connections = connections
-        # What a clone does not bring of a commit never changes.
-        self._missing: dict[str, tuple[bool, bool]] = {}
 
     async def init(
         self, principal: Principal, args: RepositoryInit, report: Report = silent
@@ -188,6 +181,7 @@ class RepositoryService:
 
         Raises:
             NotFound: There is no such ref; the candidates are the branches and tags.
+            InvalidInput: Its tree is larger than the settings allow.
             Busy: It is still being cloned.
             ToolFailed: The upstream cannot be cloned.
         """
@@ -211,10 +205,7 @@ class RepositoryService:
         commit, old = await self._resolve(repository, connection, wanted, args, resolve)
         said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
         said += [old] if old else []
-        if commit not in self._missing:
-            self._missing[commit] = await self.mirror(repository).missing_parts(commit)
-        submodules, lfs = self._missing[commit]
-        said += [*([_SUBMODULES] if submodules else []), *([_LFS] if lfs else [])]
+        said += await self._mirrors.contents.check(self.mirror(repository), commit)
         repository = await self._store.get(repository.id)
         head = repository.head_ref
         return Start(

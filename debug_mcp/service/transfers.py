@@ -4,21 +4,27 @@ Everybody who sees a transfer under way follows it to its end, whichever server 
 to hold the mirror's lock then settles it.
 """
 
+import errno
 import logging
+import os
 import shutil
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
 
+from debug_mcp.config import Settings
 from debug_mcp.errors import DebugMcpError, ToolFailed
+from debug_mcp.folders import each_folder
 from debug_mcp.models.base import Report
 from debug_mcp.models.repositories import Repository
 from debug_mcp.runner.output import tail
 from debug_mcp.runner.sandbox import Confined
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun, is_held, read_exit
+from debug_mcp.service.limits import transfer_limit_hint, transfer_limits
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection, clone_fault
@@ -29,6 +35,10 @@ OUTPUT_BYTES = 16 * 1024 * 1024
 GRACE_SECONDS = 5
 LOOK_SECONDS = 0.25
 _TAIL_BYTES = 4000
+# Git then hears from the kernel that a file grows too large, and says so. By the signal it would
+# end without a word.
+_TOLD_OF_LARGE_FILES = ("sh", "-c", 'trap "" XFSZ; exec "$@"', "sh")
+_TOO_LARGE = os.strerror(errno.EFBIG)
 
 # Brings what has ended to where it belongs; None when nobody saw its end. The mirror is locked.
 Settle = Callable[[Repository, Exit | None], Awaitable[None]]
@@ -37,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class Transfers:
-    """Transfers of one kind, at most one of each repository at a time."""
+    """Transfers of one kind, clone or fetch, at most one of each repository at a time."""
 
     def __init__(
         self,
@@ -45,12 +55,15 @@ class Transfers:
         store: Repositories,
         mirrors: Mirrors,
         supervisor: Supervisor,
+        settings: Settings,
         tasks: TaskGroup,
     ) -> None:
         self._kind = kind
         self._store = store
         self._mirrors = mirrors
         self._supervisor = supervisor
+        self._settings = settings
+        self._seconds = settings.clone_seconds if kind == "clone" else settings.fetch_seconds
         self._tasks = tasks
         self._followed: dict[str, anyio.Event] = {}
 
@@ -62,9 +75,18 @@ class Transfers:
         """Return whether one is under way, or has ended and is not settled."""
         return has_begun(self.folder(repository))
 
-    def start(self, repository: Repository, program: Confined, seconds: float) -> None:
-        """Start one; the mirror's lock is held, none is under way, and it has to be followed."""
-        job = Job(program, seconds, GRACE_SECONDS, OUTPUT_BYTES, IDLE_SECONDS)
+    async def start(self, repository: Repository, program: Confined, into: Path) -> None:
+        """Start one; the mirror's lock is held, none is under way, and it has to be followed.
+
+        Args:
+            repository: Whose mirror it is.
+            program: Git.
+            into: The mirror's folder, which a clone makes.
+        """
+        used = await anyio.to_thread.run_sync(_size, into)
+        limits = transfer_limits(self._settings, into, used)
+        program = replace(program, arguments=(*_TOLD_OF_LARGE_FILES, *program.arguments))
+        job = Job(program, self._seconds, GRACE_SECONDS, OUTPUT_BYTES, IDLE_SECONDS, limits=limits)
         self._supervisor.start(self.folder(repository), job)
 
     def follow(self, repository: Repository, settle: Settle) -> None:
@@ -111,7 +133,12 @@ class Transfers:
                 return ToolFailed(f"the {self._kind} took longer than {seen.elapsed_seconds:.0f} s")
             case "idle_timeout":
                 return ToolFailed(f"the {self._kind} heard nothing for {IDLE_SECONDS} s")
-        said = clone_fault(tail(self.folder(repository) / "output", _TAIL_BYTES).text)
+        text = tail(self.folder(repository) / "output", _TAIL_BYTES).text
+        if seen.limit is not None or _TOO_LARGE in text:
+            name = "file_bytes" if seen.limit is None else seen.limit[0]
+            why = transfer_limit_hint(self._settings, name)
+            return ToolFailed(f"the {self._kind} was ended: {why}")
+        said = clone_fault(text)
         error = ToolFailed(f"git {self._kind} failed: {said or seen.message or 'it said nothing'}")
         return error if connection is None else connection.explain(error)
 
@@ -135,6 +162,12 @@ class Transfers:
             )
         finally:
             self._followed.pop(repository.id).set()
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder, if it is there."""
+    entries = (entry for _, found in each_folder(folder) for entry in found)
+    return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
 
 
 def began(seen: Exit) -> datetime:

@@ -6,6 +6,7 @@ session's sandbox, because after its first command a tree is hostile input.
 """
 
 import re
+import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -109,13 +110,18 @@ class GitCall:
     options: tuple[tuple[str, str], ...] = ()
     # An open file for its output, which may be large and take long.
     into: int | None = None
+    # A program that reads the output and says what is wanted of it, where it may have no end.
+    through: tuple[str, ...] = ()
 
     @property
     def command(self) -> list[str]:
         """The whole hardened command line."""
         settings = (*_OPTIONS.items(), *self.options)
         options = [part for key, value in settings for part in ("-c", f"{key}={value}")]
-        return ["git", *options, "--no-pager", *self.arguments]
+        command = ["git", *options, "--no-pager", *self.arguments]
+        if self.through:
+            return ["sh", "-c", f"{shlex.join(command)} | {shlex.join(self.through)}"]
+        return command
 
 
 Run = Callable[[GitCall], Awaitable[Result]]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from debug_mcp.alike import closest
 from debug_mcp.errors import InvalidInput, NotFound
 from debug_mcp.worktrees.connections import Connection
+from debug_mcp.worktrees.extents import Extent, counter, listing_arguments, parse_extent
 from debug_mcp.worktrees.fetches import (
     Listing,
     fetch_arguments,
@@ -194,6 +195,11 @@ class Mirror:
         if depth is not None:
             return (f"--depth={depth}",)
         return ("--unshallow",) if (self.path / "shallow").exists() else ()
+
+    async def extent(self, commit: str, most: int | None = None) -> Extent:
+        """Return how much there is to check out of a commit; counting ends beyond ``most``."""
+        call = replace(self.call(*listing_arguments(commit)), through=counter(most))
+        return parse_extent(await git_call(self._run, call))
 
     async def missing_parts(self, commit: str) -> tuple[bool, bool]:
         """Return whether a commit has submodules, and files that Git LFS keeps.

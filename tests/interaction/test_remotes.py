@@ -360,9 +360,9 @@ async def test_a_fetch_whose_shim_was_killed_is_mended_and_begun_again(
 
 @plain
 async def test_a_fetch_that_takes_too_long_is_ended_with_all_of_its_processes(
-    settings: Settings, upstream: Upstream, host: GitServer, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, upstream: Upstream, host: GitServer
 ) -> None:
-    monkeypatch.setattr("debug_mcp.service.fetches.FETCH_SECONDS", 2)
+    settings = settings.model_copy(update={"fetch_seconds": 2})
     async with connect("memory-modern", settings) as agent:
         url, _ = await cloned(agent, host, upstream)
         view = await agent.call("repository_init", url=url, wait_seconds=50)

@@ -113,6 +113,31 @@ async def test_no_redirect_leads_from_an_allowed_host_to_another(
     assert host.requests == 0
 
 
+async def test_what_the_operator_registered_is_used_but_not_fetched_for_those_who_may_not_go_there(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    known = load(data_dir=tmp_path / "data", isolation=IsolationPolicy.NONE)
+    with GitServer(upstream.path.parent).serving() as plain:
+        async with open_services(known) as services:
+            theirs = RepositoryInit(url=f"{plain.url}/calculator")
+            await services.repositories.init(LOCAL, theirs)
+            async with (
+                serving(services, known) as url,
+                http_client(url, await secret(services, "ada")) as client,
+            ):
+                agent, requests = Agent(client), plain.requests
+                view = await agent.call("session_create", repository="calculator", ref="HEAD")
+                assert "calculator.py" in await run(agent, view["session_id"], "ls")
+                refused = await agent.refused("session_create", ref="unheard-of")
+                assert refused["error"]["code"] == "not_found"
+                refused = await agent.refused("session_create", ref="pull/7/head")
+                assert refused["error"]["code"] == "not_found"
+                exported = {"session_id": view["session_id"], "branch": "new", "push": True}
+                await run(agent, view["session_id"], "echo 1 > new && git add new")
+                assert (await agent.refused("session_export", **exported))["error"]
+                assert plain.requests == requests
+
+
 def reached(connection: Connection) -> str:
     """Return what git lists over a connection, or says of it."""
     options = [part for key, value in connection.options for part in ("-c", f"{key}={value}")]

@@ -18,13 +18,14 @@ class Disk:
 
     A session cannot have grown by more than the file system lost. So its files are only counted
     when that is as much as it had left, and every few seconds, since others may free some. What was
-    counted last, and what was free then, is noted beside the session's folders for its next
+    counted last, and what was free then, is ``kept`` beside the session's folders for its next
     command.
     """
 
-    def __init__(self, folder: bytes, limit: float) -> None:
+    def __init__(self, folder: bytes, limit: float, kept: bool = True) -> None:
         self.folder = folder
         self.limit = limit
+        self.kept = kept
         self.used, self.free = self._noted() or (0.0, self._free())
         self.next = 0.0
         self.latest = time.monotonic() + ANEW_SECONDS
@@ -53,6 +54,8 @@ class Disk:
         return float(seen.f_bfree * seen.f_frsize)
 
     def _noted(self) -> tuple[float, float] | None:
+        if not self.kept:
+            return None
         try:
             with open(os.path.join(self.folder, NOTE.encode()), "rb") as note:
                 used, free = (float(line.partition(b"=")[2]) for line in note.read().split())
@@ -61,7 +64,7 @@ class Disk:
         return used, free
 
     def _note(self) -> None:
-        if self.noted:
+        if self.noted or not self.kept:
             return
         self.noted = True
         try:

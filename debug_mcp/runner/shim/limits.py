@@ -40,7 +40,8 @@ class Limits:
         self.processes = _number(spec, b"processes")
         self.cpu = _number(spec, b"cpu_seconds")
         disk = _number(spec, b"disk_bytes")
-        self.disk = None if disk is None else Disk(spec.fields[b"disk"], disk)
+        noted = _number(spec, b"disk_noted") != 0
+        self.disk = None if disk is None else Disk(spec.fields[b"disk"], disk, noted)
         self.at = time.monotonic() + PAUSE_SECONDS
         if (self.memory, self.processes, self.cpu, disk) == (None,) * 4:
             self.at = float("inf")
