@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.folders import delete_tree, each_folder
+from tests.files import deepen
 
 
 @pytest.fixture
@@ -16,17 +17,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     made.mkdir()
     yield made
     delete_tree(made)  # pytest itself may not be able to
-
-
-def deepen(folder: Path, levels: int) -> None:
-    """Make folders in folders, each with a file in it."""
-    at = os.open(folder, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("d", dir_fd=at)
-        os.close(os.open("f", os.O_WRONLY | os.O_CREAT, dir_fd=at))
-        at, above = os.open("d", os.O_RDONLY, dir_fd=at), at
-        os.close(above)
-    os.close(at)
 
 
 def test_a_tree_deeper_than_python_can_call_itself_goes(folder: Path) -> None:

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from debug_mcp.beneath import Refused, open_beneath, opened_root
-from debug_mcp.folders import delete_tree, each_folder
+from debug_mcp.folders import each_folder
 
 _SCRIPT_BYTES = 1 << 20
 _SCRIPTS = 5000
@@ -73,8 +73,3 @@ def seal(folder: Path) -> int:
                 os.chmod(entry.path, found.st_mode & 0o555)  # noqa: PTH101
     folder.chmod(0o555)
     return size
-
-
-def remove(folder: Path) -> None:
-    """Delete a folder with all that is in it, sealed or not, following no link."""
-    delete_tree(folder)

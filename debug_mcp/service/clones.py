@@ -3,13 +3,13 @@
 What nobody can see the end of has failed, and the next call for it begins again.
 """
 
-import shutil
 from datetime import timedelta
 from functools import partial
 
 import anyio
 
 from debug_mcp.errors import Conflict, DebugMcpError, ToolFailed
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.repositories import Repository, RepositoryState
 from debug_mcp.runner.supervisor import Exit
@@ -130,4 +130,4 @@ class Clones:
         """Remove what a clone left; its mirror is not touched."""
         await self._transfers.clear(repository)
         unfinished = self._mirrors.unfinished(repository).path
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(unfinished, ignore_errors=True))
+        await anyio.to_thread.run_sync(delete_tree, unfinished)

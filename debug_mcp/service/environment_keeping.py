@@ -14,9 +14,9 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.config import Layout, Settings
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.base import now
 from debug_mcp.models.environments import Environment, EnvironmentState
-from debug_mcp.runner import built
 from debug_mcp.store.environments import Environments
 
 _GONE = ".gone"
@@ -61,7 +61,7 @@ class EnvironmentKeeping:
         names = await anyio.to_thread.run_sync(_names, self._folder)
         moved = {name for name in names if name.endswith(_GONE)}
         for name in moved | await self._store.unknown(names - moved):
-            await anyio.to_thread.run_sync(built.remove, self._folder / name)
+            await anyio.to_thread.run_sync(delete_tree, self._folder / name)
 
 
 def too_much(

@@ -136,7 +136,7 @@ class EnvironmentService:
                 await self._store.sealed(environment.id, size)
                 await self._keeping.collect()
                 return end
-        await anyio.to_thread.run_sync(built.remove, folder)
+        await anyio.to_thread.run_sync(delete_tree, folder)
         return end
 
     async def _identify(
@@ -164,7 +164,7 @@ class EnvironmentService:
 
     def _begin(self, session: WorkSession, folder: Path, tools: Tools) -> None:
         """Lay out a build; what one before left is removed."""
-        built.remove(folder)
+        delete_tree(folder)
         for name in ("env/bin", "outputs", "work/home", "work/tmp"):
             (folder / name).mkdir(mode=0o700, parents=True)
         shutil.copytree(self._staged(session), folder / "work/tree")
@@ -183,7 +183,7 @@ def _seal(folder: Path, outputs: tuple[str, ...], seen: str) -> int:
     if missing is not None:
         raise ToolFailed(f"it made no {missing}, which is among the outputs")
     built.free_scripts(folder / "env", seen)
-    built.remove(folder / "work")
+    delete_tree(folder / "work")
     return built.seal(folder / "env") + built.seal(folder / "outputs")
 
 

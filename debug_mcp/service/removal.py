@@ -1,11 +1,10 @@
 """Removing a repository: its sessions first, and never their work."""
 
-import shutil
-
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
 from debug_mcp.errors import Conflict
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.repositories import (
     RemovedView,
     Repository,
@@ -92,7 +91,7 @@ class Removal:
             return 0
         exports = await mirror.count(f"{OURS}/exports")
         if not exports:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(mirror.path, ignore_errors=True))
+            await anyio.to_thread.run_sync(delete_tree, mirror.path)
         return exports
 
 

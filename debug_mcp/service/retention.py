@@ -6,7 +6,6 @@ next collection removes those. Work is not touched: exported branches stay in th
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from debug_mcp.artifacts.collect import Files
 from debug_mcp.auth.principal import Principal
 from debug_mcp.config import Layout, Settings
 from debug_mcp.errors import Busy, DebugMcpError
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.base import now
 from debug_mcp.models.retention import RetentionView
 from debug_mcp.runner.supervisor import is_held
@@ -185,4 +185,4 @@ def _older(folder: Path, before: float) -> Iterator[str]:
 def _remove_folders(folders: Sequence[Path]) -> None:
     for folder in folders:
         if not is_held(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            delete_tree(folder)

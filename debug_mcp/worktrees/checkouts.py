@@ -7,12 +7,12 @@ repository, move its branches and delete its objects.
 import contextlib
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from debug_mcp.folders import delete_tree
 from debug_mcp.worktrees.git import Run, git
 
 # What set-up and test runs leave behind, so that it does not end up in anybody's branch.
@@ -91,7 +91,7 @@ def lay_out_again(checkout: Checkout) -> None:
     lay_out(checkout)
     with contextlib.suppress(FileNotFoundError):
         (former / "index").rename(checkout.tree / ".git/index")
-    shutil.rmtree(former, ignore_errors=True)
+    delete_tree(former)
 
 
 def locks(tree: Path) -> list[tuple[str, int]]:

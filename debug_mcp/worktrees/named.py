@@ -7,6 +7,7 @@ What is no file, folder or (in an output) link is left out.
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from debug_mcp.beneath import Refused, open_beneath, opened_root
+from debug_mcp.folders import delete_tree, each_folder
 
 _CHUNK = 1 << 20
 # Of Linux: the blocks of a file become another's, too, until one of them is written to.
@@ -43,10 +45,17 @@ def copy_out(tree: Path, names: Sequence[str], target: Path) -> None:
             for path, fd in _files(root, name):
                 if fd is not None:
                     copied = target / path
-                    copied.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _make(copied.parent)
                     with open(fd, "rb", closefd=False) as source, copied.open("xb") as file:
                         shutil.copyfileobj(source, file, _CHUNK)
                     copied.chmod(os.fstat(fd).st_mode & 0o755 | 0o600)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it; ``Path.mkdir`` calls itself for each of them."""
+    missing = itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents))
+    for each in reversed(list(missing)):
+        each.mkdir(mode=0o700)
 
 
 def take_out(tree: Path, names: Sequence[str], target: Path) -> str | None:
@@ -86,7 +95,7 @@ def put_in(source: Path, names: Sequence[str], tree: Path, scratch: Path) -> Non
             _copy(source / name, made / "copy")
             _move_in(made / "copy", tree, name)
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            delete_tree(made)
 
 
 def _move_in(copy: Path, tree: Path, name: str) -> None:
@@ -126,14 +135,13 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _copy_folder(source: str, target: str) -> None:
-    os.mkdir(target, 0o755)  # noqa: PTH102
-    with os.scandir(source) as entries:
+    for folder, entries in each_folder(Path(source)):
+        beneath = target + folder.removeprefix(source)
+        os.mkdir(beneath, 0o755)  # noqa: PTH102
         for entry in entries:
-            copied = f"{target}/{entry.name}"
+            copied = f"{beneath}/{entry.name}"
             if entry.is_symlink():
                 os.symlink(os.readlink(entry.path), copied)  # noqa: PTH115, PTH211
-            elif entry.is_dir(follow_symlinks=False):
-                _copy_folder(entry.path, copied)
             elif entry.is_file(follow_symlinks=False):
                 _copy_file(entry.path, copied)
 
@@ -165,22 +173,24 @@ def _copy_bytes(read: int, written: int, size: int) -> None:
 
 def _files(root: int, name: str) -> Iterator[tuple[str, int | None]]:
     """Yield the paths of files, each with an open descriptor; None where there is no file."""
-    try:
-        fd = open_beneath(root, name)
-    except Refused:
-        yield name, None
-        return
-    try:
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISREG(mode):
-            yield name, fd
-        elif stat.S_ISDIR(mode):
-            with os.scandir(fd) as entries:
-                names = sorted(entry.name for entry in entries)
-            for inner in names:
-                yield from _files(root, f"{name}/{inner}")
-    finally:
-        os.close(fd)
+    waiting = [name]
+    while waiting:
+        path = waiting.pop()
+        try:
+            fd = open_beneath(root, path)
+        except Refused:
+            yield path, None
+            continue
+        try:
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISREG(mode):
+                yield path, fd
+            elif stat.S_ISDIR(mode):
+                with os.scandir(fd) as entries:
+                    names = sorted((entry.name for entry in entries), reverse=True)
+                waiting += [f"{path}/{inner}" for inner in names]
+        finally:
+            os.close(fd)
 
 
 def _digest(fd: int) -> str:

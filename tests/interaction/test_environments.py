@@ -10,10 +10,10 @@ import pytest
 from debug_mcp.app import open_retention, open_services
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
 from debug_mcp.config import Settings
+from debug_mcp.folders import delete_tree
 from debug_mcp.models.commands import CommandRun
 from debug_mcp.models.repositories import RepositoryInit
 from debug_mcp.models.sessions import SessionCreate
-from debug_mcp.runner.built import remove
 from tests.clients import WAYS, Agent, connect, run
 from tests.files import appears
 from tests.interaction.test_restart import server
@@ -400,7 +400,7 @@ async def test_an_environment_whose_files_are_gone_is_built_again(
 ) -> None:
     await registered(agent, upstream)
     first = await agent.call("session_create")
-    remove(settings.data_dir / "environments" / first["setup"]["environment"])
+    delete_tree(settings.data_dir / "environments" / first["setup"]["environment"])
     second = await agent.call("session_create")
     assert second["setup"]["environment"] == first["setup"]["environment"]
     assert second["setup"]["command_id"] != first["setup"]["command_id"]

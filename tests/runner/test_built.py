@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from debug_mcp.runner.built import free_scripts, remove, seal
+from debug_mcp.folders import delete_tree
+from debug_mcp.runner.built import free_scripts, seal
 
 CODE = b"import sys\nsys.exit(0)\n"
 FREED = b"#!/usr/bin/env python3\n" + CODE
@@ -62,7 +63,7 @@ def test_nothing_outside_is_changed_through_a_link(environment: Path, tmp_path: 
     free_scripts(environment, "/env")
     assert theirs.read_bytes() == b"#!/env/bin/python3\n" + CODE
     (environment / "bin/fifo").unlink()
-    remove(environment / "bin")
+    delete_tree(environment / "bin")
     (environment / "bin").symlink_to(outside)
     free_scripts(environment, "/env")
     assert theirs.read_bytes() == b"#!/env/bin/python3\n" + CODE
@@ -80,6 +81,6 @@ def test_a_sealed_folder_is_written_by_nobody_and_can_be_removed(
     assert [mode & 0o222 for mode in modes] == [0, 0, 0]
     assert stat.S_IMODE(outside.stat().st_mode) == 0o500
     (environment / "bin").chmod(0)
-    remove(environment)
+    delete_tree(environment)
     assert not environment.exists()
     assert stat.S_IMODE(outside.stat().st_mode) == 0o500

@@ -74,6 +74,18 @@ async def test_what_a_closed_session_left_goes_when_its_time_is_over(
         await house.wait(ran.command_id)
 
 
+async def test_folders_deeper_than_python_can_call_itself_go_too(
+    house: House, upstream: Upstream, settings: Settings
+) -> None:
+    session = await house.open(upstream)
+    deep = 'cd "$DEBUG_MCP_REPORT" && for i in $(seq 1200); do mkdir d && cd d; done'
+    ran = await house.run(session, deep)
+    assert ran.outcome == "succeeded", ran.output
+    await house.close(session)
+    assert (await collect(settings)).commands == 1
+    assert not (house.layout.commands / ran.command_id).exists()
+
+
 async def test_evidence_goes_with_its_idempotency_key_when_its_time_is_over(
     house: House, upstream: Upstream, settings: Settings
 ) -> None:

@@ -1,11 +1,15 @@
 """Named files of a tree: told apart, copied out of it and into another."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from debug_mcp.folders import delete_tree
 from debug_mcp.worktrees.named import contents, copy_out, put_in, take_out
+from tests.files import deepen
 
 
 @pytest.fixture
@@ -90,3 +94,28 @@ def test_nothing_is_taken_through_a_link(tree: Path, tmp_path: Path) -> None:
     (tree / "link").symlink_to(tmp_path / "outside")
     assert take_out(tree, ["link/file"], tmp_path / "outputs") == "link/file"
     assert (tmp_path / "outside/file").exists()
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """Folders in folders, more than Python can call itself for."""
+    folder = tmp_path / "deep"
+    (folder / "deps").mkdir(parents=True)
+    deepen(folder / "deps", sys.getrecursionlimit() + 100)
+    yield folder
+    delete_tree(folder)
+
+
+def test_folders_deeper_than_python_can_call_itself_are_told_apart_and_copied(
+    deep: Path, tree: Path, tmp_path: Path
+) -> None:
+    names = [path for path, _ in contents(deep, ["deps"])]
+    assert len(names) == sys.getrecursionlimit() + 100
+    copy_out(deep, [max(names, key=len)], tmp_path / "one")
+    assert len(contents(tmp_path / "one", ["deps"])) == 1
+    copy_out(deep, ["deps"], tmp_path / "out")
+    assert contents(tmp_path / "out", ["deps"]) == contents(deep, ["deps"])
+    put_in(deep, ["deps/d"], tree, tmp_path)
+    assert len(contents(tree, ["deps/d"])) == len(names) - 1
+    for folder in (tmp_path / "one", tmp_path / "out", tree):
+        delete_tree(folder)
