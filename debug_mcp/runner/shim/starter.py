@@ -17,6 +17,7 @@ import sys
 import termios  # noqa: F401  # and those with a terminal for this
 
 from debug_mcp.runner.shim.main import run
+from debug_mcp.runner.shim.processes import close_all_but
 from debug_mcp.runner.shim.spec import REQUESTS_FD
 
 PATH_BYTES = 1 << 13  # more than the kernel's limit
@@ -26,6 +27,7 @@ LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 def serve() -> None:
     """Fork shims until the server is gone."""
+    close_all_but(REQUESTS_FD)  # the server may have inherited some itself
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     gc.freeze()  # no collection in a shim has to look at, and so copy, what is here
     channel = socket.socket(fileno=REQUESTS_FD)
