@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from debug_mcp.errors import InvalidInput
 from debug_mcp.models.destinations import Destination
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.numbers import Bytes, Count, Days, Rate, Seconds, WholeSeconds
 
 MIB = 1024 * 1024
@@ -59,16 +60,6 @@ class IsolationPolicy(StrEnum):
     AUTO = "auto"
     NONE = "none"
     REQUIRE_BWRAP = "require:bwrap"
-
-
-class NetworkPolicy(StrEnum):
-    """Whether commands get the host's network."""
-
-    AUTO = "auto"
-    ASK = "ask"
-    SETUP = "setup"
-    OFF = "off"
-    ON = "on"
 
 
 class LogFormat(StrEnum):
@@ -108,8 +99,8 @@ class Settings(BaseSettings):
     network: NetworkPolicy = Field(
         default=NetworkPolicy.AUTO,
         description="the host's network for commands. ask: those that say network: true, and the "
-        "set-up of sessions; setup: that alone; off: none; on: all; auto: ask on stdio, off over "
-        "HTTP",
+        "set-up of sessions; setup: that alone; off: none; on: all; auto: ask on stdio, over HTTP "
+        "what the token says, or off. No token gets more than a setting other than auto",
     )
     pass_variables: list[str] = Field(
         default=[],

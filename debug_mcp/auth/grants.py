@@ -11,18 +11,23 @@ from typing import TypeVar
 from debug_mcp.auth.principal import NO_LIMITS, Limits, Principal, Scope
 from debug_mcp.errors import PermissionDenied
 from debug_mcp.models.base import iso
+from debug_mcp.models.network import POLICIES, NetworkPolicy, narrower
 
 N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows: ``repositories`` None for all, ``expires_at`` None for no end."""
+    """What a token allows: ``repositories`` None for all, ``expires_at`` None for no end.
+
+    ``network`` None: what the server gives to those whose token says nothing of it.
+    """
 
     scopes: frozenset[Scope]
     repositories: frozenset[str] | None = None
     expires_at: datetime | None = None
     limits: Limits = NO_LIMITS
+    network: NetworkPolicy | None = None
 
 
 def narrowed(giver: Principal, wanted: Grant) -> Grant:
@@ -40,6 +45,7 @@ def narrowed(giver: Principal, wanted: Grant) -> Grant:
             _or(wanted.limits.requests_per_second, own.requests_per_second),
             _or(wanted.limits.requests_at_once, own.requests_at_once),
         ),
+        network=_or(wanted.network, giver.network),
     )
     check(giver, given)
     return given
@@ -77,6 +83,20 @@ def check(giver: Principal, grant: Grant) -> None:
         "requests_per_second", grant.limits.requests_per_second, giver.limits.requests_per_second
     )
     _check_limit("requests_at_once", grant.limits.requests_at_once, giver.limits.requests_at_once)
+    _check_network(giver, grant.network)
+
+
+def _check_network(giver: Principal, wanted: NetworkPolicy | None) -> None:
+    if giver.token_id is None or wanted == giver.network:
+        return  # the operator, or just what it has
+    widest = giver.network or NetworkPolicy.OFF
+    if wanted is None or narrower(wanted, widest) is not wanted:
+        said = f"has network {widest}" if giver.network else "says nothing of the network"
+        raise PermissionDenied(
+            f"your token {said}, and gives no more",
+            field="network",
+            candidates=POLICIES[: POLICIES.index(widest) + 1],
+        )
 
 
 def _check_limit(name: str, wanted: N | None, own: N | None) -> None:

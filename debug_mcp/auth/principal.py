@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from debug_mcp.errors import PermissionDenied
 from debug_mcp.models.base import Owner
+from debug_mcp.models.network import NetworkPolicy
 
 
 class Scope(StrEnum):
@@ -40,7 +41,8 @@ class Principal:
     """Who asks. Sessions, commands and artifacts belong to one; others get ``NotFound``.
 
     ``repositories`` are the names of those that may be used; None for all. Of the token that was
-    shown, if any: its id, its end and its limits. They make no other principal of it.
+    shown, if any: its id, its end, its limits and what it says of the host's network (None:
+    nothing). They make no other principal of it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Principal:
     token_id: str | None = field(default=None, compare=False)
     expires_at: datetime | None = field(default=None, compare=False)
     limits: Limits = field(default=NO_LIMITS, compare=False)
+    network: NetworkPolicy | None = field(default=None, compare=False)
 
     def require(self, scope: Scope) -> None:
         """Do nothing when the scope is held.

@@ -10,6 +10,7 @@ from debug_mcp.cli import commands
 from debug_mcp.cli.options import Subparsers, add_command, add_data_dir, add_isolation, add_server
 from debug_mcp.cli.person_parser import add_person_commands
 from debug_mcp.config import LogFormat
+from debug_mcp.models.network import POLICIES
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -135,6 +136,12 @@ def _tokens(subparsers: Subparsers) -> None:
     )
     create.add_argument(
         "--requests-at-once", type=int, metavar="NUMBER", help="how many it may have under way"
+    )
+    create.add_argument(
+        "--network",
+        choices=POLICIES,
+        help="whether its commands get the host's network, within the server's setting; all but "
+        "off needs --scope command:network. Default: as the server does",
     )
     _expires(create)
 

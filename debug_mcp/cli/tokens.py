@@ -71,6 +71,7 @@ def _asked(options: argparse.Namespace) -> TokenCreate:
             "expires_in_seconds": seconds_of(options.expires, "expires"),
             "requests_per_second": options.requests_per_second,
             "requests_at_once": options.requests_at_once,
+            "network": options.network,
         },
     )
 

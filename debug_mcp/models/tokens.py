@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from debug_mcp.models.base import Arguments, Moment, View
+from debug_mcp.models.network import NetworkPolicy
 
 TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 
@@ -41,6 +42,7 @@ class Token:
     repositories: tuple[str, ...] | None = None
     requests_per_second: float | None = None
     requests_at_once: int | None = None
+    network: NetworkPolicy | None = None
     made_by: str | None = None
     expires_at: datetime | None = None
     rotated_at: datetime | None = None
@@ -60,6 +62,7 @@ ExpiresIn = Annotated[
     float | None,
     Field(gt=0, le=_LONGEST, description="end it after so many seconds; default: no end"),
 ]
+TokenNetwork = Literal[NetworkPolicy.OFF, NetworkPolicy.SETUP, NetworkPolicy.ASK, NetworkPolicy.ON]
 NamedToken = Annotated[str, Field(min_length=1, max_length=64, description="its name or its id")]
 
 
@@ -86,6 +89,11 @@ class TokenCreate(Arguments):
     )
     requests_at_once: int | None = Field(
         default=None, ge=1, le=10_000, description="requests and streams of it under way"
+    )
+    network: TokenNetwork | None = Field(
+        default=None,
+        description="whether commands get the host's network, within the server's setting, as that "
+        "says it; all but off needs the scope command:network. Default: as the server does",
     )
 
 
@@ -132,6 +140,7 @@ class TokenView(View):
     repositories: list[str] | None = None
     requests_per_second: float | None = None
     requests_at_once: int | None = None
+    network: NetworkPolicy | None = None
     made_by: str | None = None
     created_at: Moment
     expires_at: Moment | None = None

@@ -5,7 +5,6 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from debug_mcp.config import NetworkPolicy
 from debug_mcp.errors import NextCall
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
@@ -19,6 +18,7 @@ from debug_mcp.models.commands import (
     Outcome,
     QueueView,
 )
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.outputs import PAGE_BYTES
 from debug_mcp.runner.output import Page, excerpt, last_line, size
 from debug_mcp.service.calls import Advice, plain

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
-from debug_mcp.config import NetworkPolicy, Settings
+from debug_mcp.config import Settings
 from debug_mcp.errors import InvalidInput, NextCall, NotFound
 from debug_mcp.models.base import Report, now, silent
 from debug_mcp.models.commands import (
@@ -23,6 +23,7 @@ from debug_mcp.models.commands import (
     QueueView,
     UntilView,
 )
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.outputs import CommandOutput, OutputPage, StreamName
 from debug_mcp.models.sessions import WORKSPACE, Isolation, SessionState, WorkSession
 from debug_mcp.runner import output
@@ -329,7 +330,7 @@ class CommandService:
         """Return what holds for a command that may have failed for want of the network."""
         if command.request.network or session.isolation is Isolation.NONE:
             return None
-        return self._network.policy(principal.name)
+        return self._network.policy(principal)
 
 
 def _going_on(view: CommandView, asked: str | None, until: UntilView) -> NextCall | None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from debug_mcp.config import Layout, NetworkPolicy, Settings, user_environment
+from debug_mcp.auth.principal import Principal
+from debug_mcp.config import Layout, Settings, user_environment
 from debug_mcp.errors import DebugMcpError, ToolFailed, Unavailable
 from debug_mcp.models.commands import Command
 from debug_mcp.models.environments import BUILT
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.environment import TERMINAL, command_environment, network_environment
@@ -91,9 +93,9 @@ class Confinement:
             )
         return Sandbox(boundary, toolchains or await self._toolbox.near(), self._layout.root)
 
-    def shares_network(self, session: WorkSession) -> bool:
-        """Return whether all commands of a session have the host's network, asked for or not."""
-        policy = NetworkRules(self._settings.network).policy(session.principal)
+    def shares_network(self, principal: Principal, session: WorkSession) -> bool:
+        """Return whether all of a principal's commands there have the host's network, unasked."""
+        policy = NetworkRules(self._settings.network).policy(principal)
         return session.isolation is Isolation.NONE or policy is NetworkPolicy.ON
 
     async def python(self) -> str | None:

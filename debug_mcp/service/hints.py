@@ -3,7 +3,6 @@
 import re
 import signal
 
-from debug_mcp.config import NetworkPolicy
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import (
     TIMEOUT_LIMIT_SECONDS,
@@ -12,6 +11,7 @@ from debug_mcp.models.commands import (
     Outcome,
     QueueView,
 )
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.runner.output import Page
 from debug_mcp.service.calls import Advice, again, plain
 from debug_mcp.service.cores import core_hint

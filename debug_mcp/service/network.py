@@ -1,14 +1,14 @@
 """Who gets the network, and how a program says that it lacked one.
 
-A command has its session's loopback. The host's network is the operator's to give: the setting
-``network``.
+A command has its session's loopback. The host's network is the operator's to give: by the setting
+``network``, and within that by the token.
 """
 
 import re
 
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
-from debug_mcp.config import NetworkPolicy
 from debug_mcp.errors import PermissionDenied
+from debug_mcp.models.network import NetworkPolicy, narrower
 
 # As curl, git, ssh, wget, pip, uv, npm, cargo, Go, Java, apt and Ruby put it. Nothing here may say
 # it of a refused connection or of a wrong name in the program's own configuration.
@@ -24,16 +24,18 @@ _NO_NETWORK = re.compile(
 
 
 class NetworkRules:
-    """The setting ``network``, for each principal."""
+    """What the setting ``network`` and a token say, for each principal."""
 
     def __init__(self, policy: NetworkPolicy) -> None:
         self._policy = policy
 
-    def policy(self, name: str) -> NetworkPolicy:
+    def policy(self, principal: Principal) -> NetworkPolicy:
         """Return what holds for a principal: the person at their own machine may ask."""
-        if self._policy is not NetworkPolicy.AUTO:
-            return self._policy
-        return NetworkPolicy.ASK if name == LOCAL.name else NetworkPolicy.OFF
+        own = principal.network
+        if self._policy is NetworkPolicy.AUTO:
+            usual = NetworkPolicy.ASK if principal.name == LOCAL.name else NetworkPolicy.OFF
+            return own or usual
+        return narrower(self._policy, own) if own else self._policy
 
     def decide(self, principal: Principal, *, asked: bool) -> bool:
         """Return whether a command gets the host's network.
@@ -41,22 +43,33 @@ class NetworkRules:
         Raises:
             PermissionDenied: It was asked for and is not to be had.
         """
-        policy = self.policy(principal.name)
+        policy = self.policy(principal)
         if not asked:
             return policy is NetworkPolicy.ON and Scope.COMMAND_NETWORK in principal.scopes
         principal.require(Scope.COMMAND_NETWORK)
         if policy in (NetworkPolicy.OFF, NetworkPolicy.SETUP):
             raise PermissionDenied(
-                "network: true is refused here: commands have their session's loopback alone. "
-                'The operator can allow it: network = "ask" in config.toml, DEBUG_MCP_NETWORK=ask',
+                f"network: true is refused here: commands have their session's loopback alone. "
+                f"The operator can allow it: {self._remedy(principal)}",
                 field="network",
             )
         return True
 
     def decide_for_setup(self, principal: Principal) -> bool:
         """Return whether the set-up of a session, which installs things, gets it."""
-        policy = self.policy(principal.name)
+        policy = self.policy(principal)
         return policy is not NetworkPolicy.OFF and Scope.COMMAND_NETWORK in principal.scopes
+
+    def _remedy(self, principal: Principal) -> str:
+        """Return how to be given what was asked for: by the setting, by another token, or both."""
+        setting = 'network = "ask" in config.toml, DEBUG_MCP_NETWORK=ask'
+        another = "a token made with --network ask"
+        if self._policy is NetworkPolicy.AUTO:
+            return another if principal.network else f"{setting}; or {another}"
+        refusing = (NetworkPolicy.OFF, NetworkPolicy.SETUP)
+        if principal.network not in refusing:
+            return setting
+        return f"{setting}; and {another}" if self._policy in refusing else another
 
 
 def lacks_network(output: str) -> bool:

@@ -117,7 +117,7 @@ class SessionService:
         session = await self._prepared(session)
         await self._setup.make_up(principal, session)
         repository = await self._repository_rows.get(session.repository_id)
-        view = await self._view(session, repository, Made())
+        view = await self._view(principal, session, repository, Made())
         return await self._setup.told(view, args.wait_seconds)
 
     async def ready(self, principal: Principal, session_id: str) -> WorkSession:
@@ -183,7 +183,7 @@ class SessionService:
         look = self._uncommitted.look(principal, repository, args, start.commit, place)
         made = await self._prepare(session, repository, start, args.patch, person, look)
         await self._setup.begin(principal, session, repository)
-        view = await self._view(await self._store.get(session.id), repository, made)
+        view = await self._view(principal, await self._store.get(session.id), repository, made)
         left = await look.said()
         why = (await self._confinement.boundary()).why
         taken = made.uncommitted.said if made.uncommitted else ()
@@ -248,7 +248,9 @@ class SessionService:
             )
         return session
 
-    async def _view(self, session: WorkSession, repository: Repository, made: Made) -> SessionView:
+    async def _view(
+        self, principal: Principal, session: WorkSession, repository: Repository, made: Made
+    ) -> SessionView:
         ready = session.state is SessionState.READY
         view = await anyio.to_thread.run_sync(
             session_view,
@@ -259,7 +261,8 @@ class SessionService:
             await self._confinement.python(),
             None if ready else await self.reopened(session),
         )
-        return view.model_copy(update={"network": self._confinement.shares_network(session)})
+        shares = self._confinement.shares_network(principal, session)
+        return view.model_copy(update={"network": shares})
 
 
 def _why(session: WorkSession) -> str:

@@ -137,14 +137,16 @@ class StatusService:
         )
         if session.state is not SessionState.READY:
             return view.model_copy(update={"next": await self._sessions.reopened(session)})
-        return view.model_copy(update=await self._inside(session, repository))
+        return view.model_copy(update=await self._inside(principal, session, repository))
 
-    async def _inside(self, session: WorkSession, repository: Repository) -> dict[str, object]:
+    async def _inside(
+        self, principal: Principal, session: WorkSession, repository: Repository
+    ) -> dict[str, object]:
         """Return what is told only of a session that has a tree."""
         folders = self._confinement.folders(session)
         said: dict[str, object] = {
             "isolation": session.isolation,
-            "network": self._confinement.shares_network(session),
+            "network": self._confinement.shares_network(principal, session),
             "workspace": WORKSPACE,
             "setup": await self._setup.of(session),
         }

@@ -11,6 +11,7 @@ from debug_mcp.auth.principal import LOCAL, Limits, Principal, Scope
 from debug_mcp.auth.tokens import digest, is_secret, new_secret
 from debug_mcp.errors import Conflict, DebugMcpError, InvalidInput, NotFound
 from debug_mcp.models.base import now
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.tokens import (
     Token,
     TokenCreate,
@@ -73,7 +74,15 @@ class TokenService:
             None if args.repositories is None else frozenset(args.repositories),
             _after(args.expires_in_seconds),
             Limits(args.requests_per_second, args.requests_at_once),
+            args.network,
         )
+        wants_network = args.network not in (None, NetworkPolicy.OFF)
+        if wants_network and Scope.COMMAND_NETWORK not in asked.scopes:
+            raise InvalidInput(
+                f"network {args.network} needs the scope {Scope.COMMAND_NETWORK}",
+                field="scopes",
+                candidates=[*asked.scopes, Scope.COMMAND_NETWORK],
+            )
         grant = narrowed(principal, asked)
         return await self._add(args.name, owner, new_secret(), grant, principal.token_id)
 
@@ -198,6 +207,7 @@ class TokenService:
             repositories=None if grant.repositories is None else tuple(sorted(grant.repositories)),
             requests_per_second=grant.limits.requests_per_second,
             requests_at_once=grant.limits.requests_at_once,
+            network=grant.network,
             made_by=made_by,
             created_at=now(),
             expires_at=grant.expires_at,
@@ -257,6 +267,7 @@ def _grant(token: Token, expires_at: datetime | None) -> Grant:
         None if token.repositories is None else frozenset(token.repositories),
         expires_at,
         Limits(token.requests_per_second, token.requests_at_once),
+        token.network,
     )
 
 
@@ -269,6 +280,7 @@ def _principal(token: Token) -> Principal:
         token_id=token.id,
         expires_at=grant.expires_at,
         limits=grant.limits,
+        network=grant.network,
     )
 
 
@@ -282,6 +294,7 @@ def _view(token: Token) -> TokenView:
         repositories=None if token.repositories is None else list(token.repositories),
         requests_per_second=token.requests_per_second,
         requests_at_once=token.requests_at_once,
+        network=token.network,
         made_by=token.made_by,
         created_at=token.created_at,
         expires_at=token.expires_at,

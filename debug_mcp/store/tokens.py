@@ -7,6 +7,7 @@ from datetime import datetime
 import aiosqlite
 
 from debug_mcp.errors import Conflict
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.tokens import Token
 from debug_mcp.store.database import Database, Row
 from debug_mcp.store.rows import fresh_id, insert, moment, to_micros, to_moment
@@ -47,6 +48,7 @@ class Tokens:
                     "repositories": _json_or_null(stored.repositories),
                     "requests_per_second": stored.requests_per_second,
                     "requests_at_once": stored.requests_at_once,
+                    "network": stored.network,
                     "made_by": stored.made_by,
                     "created_at": to_micros(stored.created_at),
                     "expires_at": _micros_or_null(stored.expires_at),
@@ -133,6 +135,7 @@ def _token(row: Row) -> Token:
         else tuple(json.loads(row["repositories"])),
         requests_per_second=row["requests_per_second"],
         requests_at_once=row["requests_at_once"],
+        network=None if row["network"] is None else NetworkPolicy(row["network"]),
         made_by=row["made_by"],
         created_at=moment(row["created_at"]),
         expires_at=to_moment(row["expires_at"]),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from debug_mcp.config import IsolationPolicy, NetworkPolicy, Settings
+from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.models.network import NetworkPolicy
 from tests.clients import WAYS, Agent, connect, run
 from tests.files import appears
 from tests.upstream import Upstream

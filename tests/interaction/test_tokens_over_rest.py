@@ -8,9 +8,12 @@ import anyio
 import httpx2
 import pytest
 
-from debug_mcp.auth.principal import Scope
+from debug_mcp.auth.principal import LOCAL, Scope
 from debug_mcp.auth.tokens import new_secret
 from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.models.network import NetworkPolicy
+from debug_mcp.models.repositories import RepositoryInit
+from debug_mcp.models.tokens import TokenCreate
 from debug_mcp.operations.catalogue import ADMIN, CORE
 from debug_mcp.service.services import Services
 from tests.clients import Agent, http_client, script, secret, serving
@@ -246,3 +249,33 @@ async def test_a_wrong_wish_for_a_token_says_what_is_wrong(
     refused = await admin.post("/tokens", json={**READER, **asked})
     assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
     assert len((await admin.get("/tokens")).json()["tokens"]) == 1
+
+
+async def test_a_token_says_who_gets_the_network_within_the_setting(
+    root: str, admin: httpx2.AsyncClient, upstream: Upstream, services: Services
+) -> None:
+    await services.repositories.init(LOCAL, RepositoryInit(url=str(upstream.path), name="app"))
+    scopes = ["session:read", "session:write", "command:run", "command:network", "repository:read"]
+    # What says nothing of it gives nothing of it.
+    refused = await admin.post("/tokens", json={**READER, "scopes": scopes, "network": "ask"})
+    assert (refused.status_code, refused.json()["field"]) == (403, "network")
+    assert refused.json()["candidates"] == ["off"]
+    told = await services.tokens.create(
+        LOCAL, TokenCreate(name="keeper", scopes=[*scopes, "admin"], network=NetworkPolicy.ASK)
+    )
+    async with script(root, told.secret) as keeper:
+        wider = await keeper.post("/tokens", json={**READER, "scopes": scopes, "network": "on"})
+        assert (wider.status_code, wider.json()["candidates"]) == (403, ["off", "setup", "ask"])
+        bare = await keeper.post("/tokens", json={**READER, "network": "setup"})
+        assert (bare.status_code, bare.json()["field"]) == (422, "scopes")
+        asking = await made(keeper, name="asking", owner="ada", scopes=scopes)
+        without = await made(keeper, name="without", owner="ada", scopes=scopes, network="off")
+    assert (asking["network"], without["network"]) == ("ask", "off")
+    async with script(root, asking["secret"]) as ada, script(root, without["secret"]) as less:
+        session = (await ada.post("/sessions", json={"repository": "app"})).json()["session_id"]
+        asked = {"command": "true", "network": True, "wait_seconds": 30}
+        ran = await ada.post(f"/sessions/{session}/commands", json=asked)
+        assert ran.json()["outcome"] == "succeeded", ran.text
+        refused = await less.post(f"/sessions/{session}/commands", json=asked)
+        assert (refused.status_code, refused.json()["field"]) == (403, "network")
+        assert "--network ask" in refused.json()["message"]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from debug_mcp.config import NetworkPolicy
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandRun, CommandState, Outcome, QueueView
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.service.command_views import command_row, command_view
 
 ASKED: dict[str, Any] = {

@@ -1,10 +1,12 @@
 """Who gets the host's network."""
 
+from dataclasses import replace
+
 import pytest
 
 from debug_mcp.auth.principal import LOCAL, Principal, Scope
-from debug_mcp.config import NetworkPolicy
 from debug_mcp.errors import PermissionDenied
+from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.service.network import NetworkRules
 
 REMOTE = Principal("ci", frozenset(Scope))
@@ -29,6 +31,41 @@ def test_the_network_is_given_by_the_setting(
     policy: NetworkPolicy, principal: Principal, asked: bool, granted: bool
 ) -> None:
     assert NetworkRules(policy).decide(principal, asked=asked) is granted
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "holds"),
+    [
+        (NetworkPolicy.AUTO, NetworkPolicy.ASK, NetworkPolicy.ASK),
+        (NetworkPolicy.AUTO, NetworkPolicy.ON, NetworkPolicy.ON),
+        (NetworkPolicy.ASK, NetworkPolicy.ON, NetworkPolicy.ASK),
+        (NetworkPolicy.ON, NetworkPolicy.SETUP, NetworkPolicy.SETUP),
+        (NetworkPolicy.OFF, NetworkPolicy.ON, NetworkPolicy.OFF),
+        (NetworkPolicy.ON, None, NetworkPolicy.ON),
+        (NetworkPolicy.AUTO, None, NetworkPolicy.OFF),
+    ],
+)
+def test_a_token_has_what_it_says_and_no_more_than_the_setting(
+    policy: NetworkPolicy, own: NetworkPolicy | None, holds: NetworkPolicy
+) -> None:
+    assert NetworkRules(policy).policy(replace(REMOTE, network=own)) is holds
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "remedy"),
+    [
+        (NetworkPolicy.AUTO, NetworkPolicy.OFF, "it: a token made with --network ask$"),
+        (NetworkPolicy.AUTO, None, "it: network = .*=ask; or a token made with --network ask$"),
+        (NetworkPolicy.ON, NetworkPolicy.SETUP, "it: a token made with --network ask$"),
+        (NetworkPolicy.OFF, NetworkPolicy.ASK, "it: network = .*=ask$"),
+        (NetworkPolicy.OFF, NetworkPolicy.OFF, "it: network = .*; and a token made"),
+    ],
+)
+def test_a_refusal_names_what_stands_in_the_way(
+    policy: NetworkPolicy, own: NetworkPolicy | None, remedy: str
+) -> None:
+    with pytest.raises(PermissionDenied, match=remedy):
+        NetworkRules(policy).decide(replace(REMOTE, network=own), asked=True)
 
 
 @pytest.mark.parametrize("policy", [NetworkPolicy.OFF, NetworkPolicy.SETUP])

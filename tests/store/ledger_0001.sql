@@ -167,6 +167,7 @@ CREATE TABLE tokens (
     repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
     requests_per_second REAL CHECK (requests_per_second > 0),
     requests_at_once INTEGER CHECK (requests_at_once > 0),
+    network TEXT CHECK (network IN ('off', 'setup', 'ask', 'on')),
     -- The token that it was made with; null for the command line.
     made_by TEXT REFERENCES tokens (id),
     created_at INTEGER NOT NULL,
@@ -176,7 +177,7 @@ CREATE TABLE tokens (
     last_used_at INTEGER,
     revoked_at INTEGER
 ) STRICT;
-INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,NULL,NULL,NULL,1767355200000000,NULL,NULL,1767355201000000,NULL);
+INSERT INTO "tokens" VALUES('t_2222','ci','ci','9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08','["session:read"]',NULL,NULL,NULL,NULL,NULL,1767355200000000,NULL,NULL,1767355201000000,NULL);
 CREATE UNIQUE INDEX tokens_by_name ON tokens (name) WHERE revoked_at IS NULL;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (name) WHERE state <> 'removed';
 CREATE INDEX sessions_by_environment ON sessions (environment) WHERE environment IS NOT NULL;

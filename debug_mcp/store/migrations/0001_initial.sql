@@ -202,6 +202,7 @@ CREATE TABLE tokens (
     repositories TEXT CHECK (repositories IS NULL OR json_valid(repositories)),
     requests_per_second REAL CHECK (requests_per_second > 0),
     requests_at_once INTEGER CHECK (requests_at_once > 0),
+    network TEXT CHECK (network IN ('off', 'setup', 'ask', 'on')),
     -- The token that it was made with; null for the command line.
     made_by TEXT REFERENCES tokens (id),
     created_at INTEGER NOT NULL,
