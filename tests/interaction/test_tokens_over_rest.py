@@ -272,10 +272,12 @@ async def test_a_token_says_who_gets_the_network_within_the_setting(
         without = await made(keeper, name="without", owner="ada", scopes=scopes, network="off")
     assert (asking["network"], without["network"]) == ("ask", "off")
     async with script(root, asking["secret"]) as ada, script(root, without["secret"]) as less:
-        session = (await ada.post("/sessions", json={"repository": "app"})).json()["session_id"]
+        opened = await ada.post("/sessions", json={"repository": "app"})
+        assert opened.status_code == 201, opened.text
+        session = opened.json()["session_id"]
         asked = {"command": "true", "network": True, "wait_seconds": 30}
         ran = await ada.post(f"/sessions/{session}/commands", json=asked)
         assert ran.json()["outcome"] == "succeeded", ran.text
         refused = await less.post(f"/sessions/{session}/commands", json=asked)
         assert (refused.status_code, refused.json()["field"]) == (403, "network")
-        assert "--network ask" in refused.json()["message"]
+        assert "--network ask" in refused.json()["detail"]
