@@ -25,6 +25,9 @@ _MESSAGE_BYTES = 1 << 16
 _REST_CHUNKS = 16  # as much as the largest pipe holds
 # How bwrap begins what it says of itself; its exit code is 1, as the program's own may be.
 _SANDBOX_FAULT = b"bwrap: "
+# In the process itself, and before what it starts: from outside it would come too late. A lower
+# limit that is there already stays.
+_LIMITED = ("/bin/sh", "-c", 'ulimit -d "$0" 2>/dev/null; exec "$@"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,20 @@ async def capture(
     inherited: Sequence[int] = (),
     limit: int = OUTPUT_LIMIT_BYTES,
     timeout: float = TIMEOUT_SECONDS,
+    memory: int | None = None,
 ) -> Captured:
     """Run a program to its end and return what it wrote. It is killed when the caller is cancelled.
 
     What it writes goes to the open file ``into`` instead, if there is one, without a limit. It gets
-    the descriptors ``inherited`` under their numbers.
+    the descriptors ``inherited`` under their numbers. It and what it starts may each take so many
+    bytes of ``memory``, files that they map not counted.
 
     Raises:
         ToolFailed: It could not be started, wrote more than ``limit`` bytes, or took too long.
     """
     name = program.name
     try:
-        process = _start(program, into, inherited)
+        process = _start(program, into, inherited, memory)
     except OSError as error:
         raise ToolFailed(f"{name} could not be started: {error.strerror}") from error
     with process:
@@ -84,15 +89,16 @@ async def capture(
 
 
 def _start(
-    program: Confined, into: int | None, inherited: Sequence[int]
+    program: Confined, into: int | None, inherited: Sequence[int], memory: int | None
 ) -> "subprocess.Popen[bytes]":
     """Start it here and not in a worker thread: the sandbox dies with the thread that did."""
     options = os.memfd_create("options")
     try:
         os.write(options, program.encoded_options)
         os.lseek(options, 0, os.SEEK_SET)
+        limited = () if memory is None else (*_LIMITED, str(memory // 1024))
         return subprocess.Popen(
-            program.command(options),
+            [*limited, *program.command(options)],
             env=program.environment,
             cwd=program.cwd,
             stdin=subprocess.PIPE,

@@ -20,6 +20,7 @@ from debug_mcp.runner.network import enter_network
 from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox, choose_boundary
 from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.launches import AdapterProgram
+from debug_mcp.service.limits import memory_limit
 from debug_mcp.service.network import NetworkRules
 from debug_mcp.service.reports import make_folder, reporting
 from debug_mcp.service.scripts import SCRIPT, write_script
@@ -57,6 +58,8 @@ class Confinement:
         self._layout = layout
         self._tasks = tasks
         self._toolbox = Toolbox(settings, layout)
+        # A few bytes that a session made can be an object of gigabytes.
+        self._memory = memory_limit(settings)
         self._lock = anyio.Lock()  # protects the boundary from being found out twice
         self._boundary: Boundary | None = None
         self._furnished: set[str] = set()  # sessions; only to save a look at the disk
@@ -253,7 +256,9 @@ class Confinement:
             if odd is not None:
                 raise ToolFailed(f"the session's git directory is damaged: {odd} is no file")
             program = _git_in(await self.sandbox(session), folders, call)
-            return await capture(program, call.stdin, into=call.into, timeout=WORK_SECONDS)
+            return await capture(
+                program, call.stdin, into=call.into, timeout=WORK_SECONDS, memory=self._memory
+            )
 
         return run
 
@@ -264,7 +269,8 @@ class Confinement:
             sandbox = Sandbox(await self.boundary(), await self._toolbox.near(), self._layout.root)
             program = _git_in(sandbox, folders, call)
             arguments = (*_YIELDING, *program.arguments)
-            return await capture(dataclasses.replace(program, arguments=arguments), call.stdin)
+            program = dataclasses.replace(program, arguments=arguments)
+            return await capture(program, call.stdin, memory=self._memory)
 
         return run
 
@@ -273,13 +279,13 @@ class Confinement:
         environment = git.user_environment(user_environment())
         command = call.command
         program = Confined("git", tuple(command), environment, "/", Isolation.NONE)
-        return await capture(program, call.stdin, timeout=CLONE_SECONDS)
+        return await capture(program, call.stdin, timeout=CLONE_SECONDS, memory=self._memory)
 
     async def nobodys_git(self, call: GitCall) -> Captured:
         """Run git outside of any sandbox, with nobody's configuration."""
         environment = git.service_environment(user_environment().get("PATH", ""))
         program = Confined("git", tuple(call.command), environment, "/", Isolation.NONE)
-        return await capture(program, call.stdin, timeout=CLONE_SECONDS)
+        return await capture(program, call.stdin, timeout=CLONE_SECONDS, memory=self._memory)
 
 
 def _git_in(sandbox: Sandbox, folders: Folders, call: GitCall) -> Confined:

@@ -10,6 +10,7 @@ from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.sandbox import Confined
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.destinations import Destinations, resolved
+from debug_mcp.service.limits import memory_limit
 from debug_mcp.worktrees.connections import Connection, as_service, as_user
 from debug_mcp.worktrees.git import GitCall, Run
 from debug_mcp.worktrees.upstreams import Upstream
@@ -51,7 +52,12 @@ class Connections:
                 program = confined(connection, tuple(call.command))
             except (InvalidInput, ToolFailed) as error:
                 return Captured(_NOT_RUN, b"", error.message.encode())
-            return await capture(program, call.stdin, timeout=self._settings.fetch_seconds)
+            return await capture(
+                program,
+                call.stdin,
+                timeout=self._settings.fetch_seconds,
+                memory=memory_limit(self._settings),
+            )
 
         return run
 

@@ -208,8 +208,11 @@ class ExportService:
             )
         if len(files) > FILES_SHOWN:
             said.append(f"{len(files) - FILES_SHOWN} more files are in the branch")
-        if left_out:
-            said.append(f"{', '.join(left_out[:_SHOWN])} stayed out: a git repository of its own")
+        own = [name for name in left_out if name.endswith("/")]
+        odd = [name for name in left_out if not name.endswith("/")]
+        for names, what in ((own, "a git repository of its own"), (odd, "neither file nor link")):
+            if names:
+                said.append(f"{', '.join(names[:_SHOWN])} stayed out: {what}")
         return "; ".join(said) or None
 
     async def _import(

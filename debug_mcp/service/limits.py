@@ -38,9 +38,8 @@ def limits_of(settings: Settings, session: Path, *, core: bool = False) -> Limit
 
     ``core``: a crash is to leave a core file, as large as one artifact may be.
     """
-    memory = settings.command_memory_bytes
     return Limits(
-        memory_bytes=_machine_share() if memory is None else memory or None,
+        memory_bytes=memory_limit(settings),
         processes=settings.command_processes or None,
         cpu_seconds=settings.command_cpu_seconds or None,
         file_bytes=settings.command_file_bytes or None,
@@ -61,9 +60,8 @@ def transfer_limits(settings: Settings, mirror: Path, used: int) -> Limits:
             ends it before the mirror has grown too large, and nothing of it is kept.
     """
     most = settings.repository_bytes or None
-    memory = settings.command_memory_bytes
     return Limits(
-        memory_bytes=_machine_share() if memory is None else memory or None,
+        memory_bytes=memory_limit(settings),
         file_bytes=None if most is None else max(most - used, _LEAST_BYTES),
         disk_bytes=most,
         folder=mirror,
@@ -94,6 +92,12 @@ def limit_hint(limit: Limit) -> str:
     value = size_in_words(limit.value) if limit.name.endswith("_bytes") else limit.value
     why = _EXCEEDED[limit.name].format(value)
     return f"ended at once: {why}. The operator's setting {limit.name} is the limit"
+
+
+def memory_limit(settings: Settings) -> int | None:
+    """Return the bytes of memory that a command may take, or git for the server; None for all."""
+    limit = settings.command_memory_bytes
+    return _machine_share() if limit is None else limit or None
 
 
 def _machine_share() -> int:

@@ -11,13 +11,18 @@ from debug_mcp.errors import ToolFailed
 from debug_mcp.worktrees.git import GitCall, Result, Run, git, git_call, parse_commit
 
 _OUT = "refs/debug-mcp/"
+_TAKE = ("--add", "--remove", "--replace")
+_ODD = """!xargs -0 sh -c 'for path do
+if [ -e "$path" ] && ! [ -f "$path" ] && ! [ -d "$path" ] && ! [ -L "$path" ]; then
+printf "%s\\0" "$path"; fi; done' sh"""
 
 
 async def commit_everything(run: Run, message: str) -> list[str]:
     """Commit what is changed or untracked, if anything is.
 
-    Returns the folders that stay out because they are git repositories of their own: ``git add``
-    would take no file of theirs either, and fails at one without a commit.
+    Returns what stays out: folders that are git repositories of their own, as ``git add`` would
+    take no file of theirs either, and fails at one without a commit; and pipes, sockets and devices
+    that stand where a file was.
     """
     listing = await git(
         run, "ls-files", "-t", "-z", "--modified", "--deleted", "--others", "--exclude-standard"
@@ -28,11 +33,28 @@ async def commit_everything(run: Run, message: str) -> list[str]:
     own = sorted(path for path in changed if path.endswith(b"/"))
     # First what is gone: a folder may stand where a file was, and a file where a folder was.
     await _update_index(run, ("--force-remove",), removed)
-    await _update_index(run, ("--add", "--remove", "--replace"), changed - set(own))
+    taken = changed - set(own)
+    try:
+        await _update_index(run, _TAKE, taken)
+    except ToolFailed as error:
+        if "unsupported file type" not in error.message:
+            raise
+        odd = await _odd(run, taken)
+        own += sorted(odd)
+        await _update_index(run, ("--force-remove",), odd)
+        await _update_index(run, _TAKE, taken - odd)
     staged = await run(GitCall(("diff", "--cached", "--quiet", "--no-ext-diff")))
     if staged.exit_code != 0:
         await git(run, "commit", "--quiet", "--no-verify", "--file=-", stdin=message.encode())
     return [path.decode("utf-8", "replace") for path in own]
+
+
+async def _odd(run: Run, paths: set[bytes]) -> set[bytes]:
+    """Return those of some paths that are neither file, link nor folder."""
+    alias = ("alias.debug-mcp-odd", _ODD)
+    listed = b"".join(path + b"\0" for path in sorted(paths))
+    found = await git_call(run, GitCall(("debug-mcp-odd",), listed, (alias,)))
+    return {path for path in found.split(b"\0") if path}
 
 
 async def unfiltered(run: Run) -> Run:

@@ -44,6 +44,7 @@ _OPTIONS = {
     "tag.gpgSign": "false",
     "log.showSignature": "false",
     "advice.detachedHead": "false",
+    "advice.addEmptyPathspec": "false",
     "fetch.fsckObjects": "true",
     # Faults that old and well-known repositories have in their history.
     **{
@@ -68,6 +69,9 @@ _SCRUBBED = {
     "GIT_PROTOCOL_FROM_USER": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    # As the objects say it, and nobody else: no other parents, and no objects from elsewhere.
+    "GIT_GRAFT_FILE": "/nonexistent",
+    "GIT_NO_LAZY_FETCH": "1",
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_PAGER": "cat",
     "GIT_EDITOR": "/bin/false",

@@ -5,7 +5,7 @@ All of it is git on the mirror, which no session can write: what a session made 
 
 from pathlib import Path
 
-from debug_mcp.errors import Conflict
+from debug_mcp.errors import Conflict, ToolFailed
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.git import Run, git_call
 from debug_mcp.worktrees.mirrors import OURS, Mirror
@@ -50,10 +50,14 @@ async def _import(mirror: Mirror, bundle: Path, base: str, refspec: str) -> None
     # The base gets a ref while git takes only what it can reach: the upstream may have
     # rewritten its history since the session started there.
     await mirror.git("update-ref", f"{OURS}/bases/{base}", base)
-    await mirror.git(
-        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-        "--no-recurse-submodules", "--end-of-options", str(bundle), refspec,
-    )  # fmt: skip
+    try:
+        await mirror.git(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+            "--no-recurse-submodules", "--end-of-options", str(bundle), refspec,
+        )  # fmt: skip
+    except ToolFailed as error:
+        # Where it is on the host is nothing to the caller.
+        raise ToolFailed(error.message.replace(str(bundle), "the session")) from error
 
 
 async def bundle(mirror: Mirror, ref: str, base: str, target: Path) -> None:

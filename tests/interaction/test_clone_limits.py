@@ -1,8 +1,6 @@
 """Repositories that are too large: to clone, to fetch, and to check out."""
 
-import hashlib
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 from debug_mcp.config import IsolationPolicy, Settings, load
 from tests.clients import connect, run
 from tests.gitserver import GitServer
-from tests.upstream import Upstream
+from tests.upstream import Upstream, write_object
 
 pytestmark = pytest.mark.anyio
 
@@ -91,16 +89,6 @@ async def test_a_clone_that_takes_too_long_is_ended(tmp_path: Path, host: GitSer
     async with connect("memory-modern", limited(tmp_path, clone_seconds=1)) as agent:
         refused = await agent.refused("repository_init", url=f"{host.url}/calculator")
         assert "the clone took longer than 1 s" in refused["error"]["message"]
-
-
-def write_object(upstream: Upstream, kind: str, content: bytes) -> bytes:
-    """Write an object into a repository; return its id. Git itself is slow at making so many."""
-    whole = b"%b %d\0%b" % (kind.encode(), len(content), content)
-    name = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
-    file = upstream.path / ".git/objects" / name[:2] / name[2:]
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(zlib.compress(whole, 1))
-    return bytes.fromhex(name)
 
 
 def commit_tree(upstream: Upstream, tree: bytes, branch: str) -> None:
