@@ -1,5 +1,8 @@
 """Closing a session: first its commands end, then its work is saved, then its folders go."""
 
+import tempfile
+from pathlib import Path
+
 import anyio
 
 from debug_mcp.auth.principal import Principal, Scope
@@ -171,9 +174,11 @@ class Closing:
 
     async def _keep_patch(self, session: WorkSession, run: Run) -> str | None:
         """Keep the work as an artifact too; say why not, as the branch is enough to close."""
-        try:
-            patch = await export.patch(run, session.base)
-        except ToolFailed as error:
-            return f"there is no final.patch: {error.message}"
-        await self._artifacts.keep_bytes(session, "final.patch", patch)
+        # To a file: it may be larger than memory should hold.
+        with tempfile.NamedTemporaryFile(dir=self._trees.folder(session)) as file:
+            try:
+                await export.patch(run, session.base, file.fileno())
+            except ToolFailed as error:
+                return f"there is no final.patch: {error.message}"
+            await self._artifacts.keep_file(session, "final.patch", Path(file.name))
         return None

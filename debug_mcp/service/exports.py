@@ -33,7 +33,12 @@ LOCK_SECONDS = 50
 _SHOWN = 5
 _OTHERS_SHOWN = 50
 # Where a person's own git takes what else a session made. Only commits may be branches.
-_TARGETS = {"heads": "refs/heads", "stashes": "refs/heads/stashes", "tags": "refs/tags"}
+_TARGETS = {
+    "heads": "refs/heads",
+    "notes": "refs/notes",
+    "stashes": "refs/heads/stashes",
+    "tags": "refs/tags",
+}
 
 
 class ExportService:
@@ -146,7 +151,7 @@ class ExportService:
             yield
 
     async def _save_others(self, session: WorkSession) -> bool:
-        """Keep the branches, tags and stashes that a session made; return whether there are any."""
+        """Keep the branches, tags, notes and stashes of a session; return whether there are any."""
         run = self._confinement.git_in(session)
         mirror = await self._mirror(session)
         known = dict(await mirror.refs())
@@ -156,6 +161,9 @@ class ExportService:
         }
         if not refs:
             return False
+        repository = await self._repository_rows.get(session.repository_id)
+        async with self._repositories.locked(repository):
+            named = await handover.name_known(mirror, refs, _rest(session))
         found: list[bool] = []
 
         async def write(fd: int) -> None:
@@ -166,7 +174,7 @@ class ExportService:
                 await handover.import_refs(mirror, bundle, session.base, _rest(session))
 
         await self._import(session, write, take)
-        return found[-1]
+        return found[-1] or named
 
     async def _others(self, session: WorkSession) -> dict[str, object]:
         """Return the facts of a view about what else was saved."""

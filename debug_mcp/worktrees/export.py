@@ -118,15 +118,14 @@ async def bundle(run: Run, base: str, into: int) -> None:
 
 
 async def others(run: Run, known: Mapping[str, str]) -> dict[str, str]:
-    """Return what else a session made: branches, tags and stashes, by name, with their commits.
+    """Return what else a session made: branches, tags, notes and stashes, with their objects.
 
     Args:
         run: Git in the session's sandbox.
         known: Commits of branches and tags that it started with, by their full names.
     """
-    listed = await git(
-        run, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"
-    )
+    kinds = ("refs/heads", "refs/tags", "refs/notes")
+    listed = await git(run, "for-each-ref", "--format=%(objectname) %(refname)", *kinds)
     refs = {}
     for line in listed.decode("utf-8", "replace").splitlines():
         oid, _, name = line.partition(" ")
@@ -153,9 +152,10 @@ async def bundle_of(run: Run, refs: Mapping[str, str], base: str, into: int) -> 
     return made.exit_code == 0
 
 
-async def patch(run: Run, base: str) -> bytes:
-    """Return the difference from ``base`` to HEAD, binary files included."""
-    return await git(
-        run, "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color",
+async def patch(run: Run, base: str, into: int) -> None:
+    """Write the difference from ``base`` to HEAD to an open file, binary files included."""
+    arguments = (
+        "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color",
         "--end-of-options", base, "HEAD", "--",
     )  # fmt: skip
+    await git_call(run, GitCall(arguments, into=into))

@@ -3,6 +3,8 @@
 All of it is git on the mirror, which no session can write: what a session made comes as a bundle.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from debug_mcp.errors import Conflict, ToolFailed
@@ -32,6 +34,20 @@ async def import_bundle(mirror: Mirror, bundle: Path, base: str, ref: str) -> st
 async def import_refs(mirror: Mirror, bundle: Path, base: str, prefix: str) -> None:
     """Take all refs of a bundle below ``prefix``. Args and errors as of ``import_bundle``."""
     await _import(mirror, bundle, base, f"+{OURS}/*:{prefix}*")
+
+
+async def name_known(mirror: Mirror, refs: Mapping[str, str], prefix: str) -> bool:
+    """Keep names that a session gave to commits of the upstream; return whether there are any.
+
+    A bundle has no commit that its receiver knows, and so no name for it either.
+    """
+    published = await mirror.published(refs.values())
+    known = {name: oid for name, oid in refs.items() if oid in published}
+    lines = "".join(f"update {prefix}{name[5:]} {oid}\n" for name, oid in known.items())
+    if known:
+        call = mirror.call("update-ref", "--stdin")
+        await git_call(mirror.run, replace(call, stdin=lines.encode()))
+    return bool(known)
 
 
 async def names_below(mirror: Mirror, prefix: str) -> list[str]:

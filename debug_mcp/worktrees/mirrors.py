@@ -4,7 +4,7 @@ Explicit refspecs, because ``--mirror`` would bring every pull request and prune
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +54,7 @@ class Mirror:
 
     def __init__(self, path: Path, run: Run) -> None:
         self.path = path
-        self._run = run
+        self.run = run
 
     @property
     def objects(self) -> Path:
@@ -83,7 +83,7 @@ class Mirror:
             InvalidInput: The upstream has no commit at all.
         """
         (self.path / _DEPTH).write_text(str(depth or ""))
-        found = await self._run(
+        found = await self.run(
             self.call("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")
         )
         if found.exit_code == 0:
@@ -99,7 +99,7 @@ class Mirror:
         # Asked several times by each session: a ref that is a file needs no process to be read.
         commit = (_read(self.path / UPSTREAM_HEAD) or "").strip()
         if not FULL_COMMIT.fullmatch(commit):
-            found = await self._run(
+            found = await self.run(
                 self.call(
                     "rev-parse",
                     "--verify",
@@ -199,7 +199,7 @@ class Mirror:
     async def extent(self, commit: str, most: int | None = None) -> Extent:
         """Return how much there is to check out of a commit; counting ends beyond ``most``."""
         call = replace(self.call(*listing_arguments(commit)), through=counter(most))
-        return parse_extent(await git_call(self._run, call))
+        return parse_extent(await git_call(self.run, call))
 
     async def missing_parts(self, commit: str) -> tuple[bool, bool]:
         """Return whether a commit has submodules, and files that Git LFS keeps.
@@ -212,7 +212,7 @@ class Mirror:
         lfs = False
         if ".gitattributes" in present:
             look = ("grep", "--quiet", "--fixed-strings", "-e", "filter=lfs", commit, "--")
-            lfs = (await self._run(self.call(*look, ".gitattributes"))).exit_code == 0
+            lfs = (await self.run(self.call(*look, ".gitattributes"))).exit_code == 0
         return ".gitmodules" in present, lfs
 
     async def branches(self) -> list[str]:
@@ -322,9 +322,20 @@ class Mirror:
         """Return the commit of the first of some names that has one."""
         asked = "".join(f"{spelling}^{{commit}}\n" for spelling in spellings)
         call = self.call("cat-file", "--batch-check=%(objecttype) %(objectname)")
-        answer = await git_call(self._run, replace(call, stdin=asked.encode()))
+        answer = await git_call(self.run, replace(call, stdin=asked.encode()))
         lines = answer.decode("utf-8", "replace").splitlines()
         return next((line[7:] for line in lines if line.startswith("commit ")), None)
+
+    async def published(self, objects: Iterable[str]) -> set[str]:
+        """Return those of some object ids that are commits in the upstream's history."""
+        asked = "".join(f"{oid}\n" for oid in objects if FULL_COMMIT.fullmatch(oid))
+        look = replace(self.call("cat-file", "--batch-check"), stdin=asked.encode())
+        answer = (await git_call(self.run, look)).decode("ascii", "replace")
+        commits = {line[:-1].split()[0] for line in answer.splitlines() if " commit " in line}
+        walk = self.call("rev-list", "--stdin", "--not", "--glob=refs/heads", "--glob=refs/tags")
+        given = "".join(f"{oid}\n" for oid in commits)
+        missing = await git_call(self.run, replace(walk, stdin=given.encode()))
+        return commits - set(missing.decode("ascii").split())
 
     async def _is_published(self, commit: str, sessions: Sequence[str]) -> bool:
         """Return whether the upstream or one of these sessions has a commit in its history.
@@ -351,7 +362,7 @@ class Mirror:
         Raises:
             ToolFailed: It failed; the message is git's own.
         """
-        return await git_call(self._run, self.call(*arguments))
+        return await git_call(self.run, self.call(*arguments))
 
     def call(self, *arguments: str, over: Connection | None = None) -> GitCall:
         """Return a call of git on the mirror, over a connection if it goes to the upstream."""

@@ -112,6 +112,25 @@ async def test_a_patch_leaves_the_session_as_it_was(near: Agent, upstream: Upstr
     assert await run(near, session, "git status --short; git rev-parse HEAD") == before
 
 
+async def test_names_for_what_the_upstream_has_and_notes_are_saved_too(
+    near: Agent, upstream: Upstream
+) -> None:
+    session = await opened(near, upstream)
+    await run(
+        near,
+        session,
+        "git tag light && git branch here && git notes add -m 'looked at' && "
+        "git update-ref refs/tags/unknown $(git commit-tree -m x HEAD^{tree})",
+    )
+    closed = await near.call("session_close", session_id=session)
+    exported = closed["exported"]
+    assert exported["others"] == ["heads/here", "notes/commits", "tags/light", "tags/unknown"]
+    by_hand(upstream.path, exported["fetch_others"])
+    assert upstream.git("rev-parse", f"{session}/light") == upstream.git("rev-parse", "HEAD")
+    noted = upstream.git("notes", f"--ref={session}/commits", "show", "HEAD")
+    assert noted == "looked at"
+
+
 async def test_closing_saves_other_branches_tags_and_stashes(
     near: Agent, upstream: Upstream
 ) -> None:
@@ -162,6 +181,8 @@ async def test_more_work_than_memory_should_hold_is_exported_and_closed(
     by_hand(upstream.path, closed["exported"]["fetch"])
     size = upstream.git("cat-file", "-s", f"{closed['exported']['branch']}:large.bin")
     assert int(size) == 100 * 1024 * 1024
+    kept = (await plain.call("artifact_list", session_id=session))["artifacts"]
+    assert [found["name"] for found in kept if found["size"] > 100 * 1024 * 1024] == ["final.patch"]
 
 
 async def test_a_lock_that_a_killed_server_left_does_not_stop_an_export(

@@ -112,7 +112,8 @@ async def test_a_bundle_and_a_patch_hold_binary_files_whole(tree: Tree, tmp_path
     content = bytes(range(256)) * 10
     tree.write("binary", content)
     await exported(tree)
-    (tmp_path / "patch").write_bytes(await export.patch(tree.run, tree.base))
+    with (tmp_path / "patch").open("wb") as file:
+        await export.patch(tree.run, tree.base, file.fileno())
     await tree.git("checkout", "--quiet", tree.base)
     await tree.git("-C", str(tree.path), "apply", str(tmp_path / "patch"))
     assert (tree.path / "binary").read_bytes() == content

@@ -128,6 +128,18 @@ async def test_work_comes_out_although_the_upstream_rewrote_where_it_started(
     assert await mirror.commit(f"{commit}~1") == tree.base
 
 
+async def test_only_names_for_what_the_upstream_has_are_kept_without_a_bundle(
+    mirror: Followed, tree: Tree, tmp_path: Path
+) -> None:
+    (tree.path / "work").touch()
+    ours = await exported(tree, mirror, "refs/debug-mcp/exports/s_test/work", tmp_path)
+    refs = {"refs/tags/ours": ours, "refs/tags/none": "1" * 40, "refs/tags/odd": "; rm -r /"}
+    assert not await handover.name_known(mirror, refs, "refs/debug-mcp/rest/s_test/")
+    refs["refs/tags/light"] = tree.base
+    assert await handover.name_known(mirror, refs, "refs/debug-mcp/rest/s_test/")
+    assert await handover.names_below(mirror, "refs/debug-mcp/rest/s_test/") == ["tags/light"]
+
+
 async def test_a_bundle_that_is_none_is_refused_and_moves_no_ref(
     mirror: Followed, tree: Tree, tmp_path: Path
 ) -> None:
