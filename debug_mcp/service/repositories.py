@@ -44,6 +44,8 @@ from debug_mcp.worktrees.upstreams import NAME_CHARACTERS, parse_upstream, regis
 # How long session_create waits for a clone, and then for a fetch: clients cut calls at 60 s.
 CLONE_WAIT_SECONDS = 25
 FETCH_WAIT_SECONDS = 20
+# And for one that another call began, where the ref is there already.
+OTHERS_FETCH_WAIT_SECONDS = 3
 REPOSITORIES_SHOWN = 50
 
 
@@ -186,6 +188,9 @@ class RepositoryService:
             ToolFailed: The upstream cannot be cloned.
         """
         connection = await self.connection(repository, principal)
+        default = None if args.include_uncommitted else repository.default_ref
+        wanted = (default or args.ref) if args.ref == "HEAD" else args.ref
+        resolve = partial(self.mirror(repository).resolve, sessions=sessions)
         hint = None
         if not self._is_there(repository):
             known = await self._cloned(repository, connection, CLONE_WAIT_SECONDS, silent)
@@ -198,10 +203,8 @@ class RepositoryService:
         elif args.sync:
             local = connection.upstream.is_local
             new_enough = now() if local else now() - FRESH
-            hint = await self._fetched(repository, connection, new_enough)
-        default = None if args.include_uncommitted else repository.default_ref
-        wanted = (default or args.ref) if args.ref == "HEAD" else args.ref
-        resolve = partial(self.mirror(repository).resolve, sessions=sessions)
+            seconds = await self._patience(repository, partial(resolve, wanted))
+            hint = await self._freshness.refresh(repository, connection, new_enough, seconds)
         commit, old = await self._resolve(repository, connection, wanted, args, resolve)
         said = [f"{hint}; the session starts from the mirror as it was"] if hint else []
         said += [old] if old else []
@@ -281,7 +284,7 @@ class RepositoryService:
             return await resolve(ref), None
         except NotFound:
             if not connection.upstream.is_local:
-                await self._fetched(repository, connection, now())
+                await self._freshness.refresh(repository, connection, now(), FETCH_WAIT_SECONDS)
             await self._requested(repository, connection, ref)
             return await resolve(ref), None
 
@@ -291,10 +294,16 @@ class RepositoryService:
             run = self._connections.run(connection)
             return await self.mirror(repository).request(ref, connection, run)
 
-    async def _fetched(
-        self, repository: Repository, connection: Connection, newer_than: datetime
-    ) -> str | None:
-        return await self._freshness.refresh(repository, connection, newer_than, FETCH_WAIT_SECONDS)
+    async def _patience(
+        self, repository: Repository, resolve: Callable[[], Awaitable[str]]
+    ) -> float:
+        """Return how long a call waits for what is new: not for a slow fetch of somebody else's."""
+        known = await self._store.get(repository.id)
+        if known.state is RepositoryState.SYNCING:
+            with contextlib.suppress(NotFound):
+                await resolve()
+                return OTHERS_FETCH_WAIT_SECONDS
+        return FETCH_WAIT_SECONDS
 
     async def _cloned(
         self, repository: Repository, connection: Connection, seconds: float, report: Report

@@ -282,6 +282,27 @@ async def test_a_slow_fetch_is_told_of_and_sessions_start_from_what_was_there(
 
 
 @plain
+async def test_nobody_waits_long_for_the_slow_fetch_of_another_whose_ref_is_there(
+    settings: Settings, upstream: Upstream, host: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("debug_mcp.service.repositories.OTHERS_FETCH_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("debug_mcp.service.repositories.FETCH_WAIT_SECONDS", 60)
+    async with connect("memory-modern", settings) as agent:
+        url, newer = await cloned(agent, host, upstream)
+        await agent.call("repository_init", url=url, wait_seconds=0)
+        await until_held(host)
+        set_column(settings, "synced_at", column(settings, "synced_at") - 61_000_000)
+        with anyio.fail_after(20):
+            older = await agent.call("session_create", repository="calculator", ref="main")
+        assert older["commit"] != newer
+        assert "still being fetched" in older["hint"]
+        host.gate.set()
+        # One who names what is not there waits for it.
+        view = await agent.call("session_create", repository="calculator", ref=newer)
+        assert view["commit"] == newer
+
+
+@plain
 async def test_a_fetch_goes_on_when_its_server_is_killed_and_the_next_server_has_it(
     settings: Settings, upstream: Upstream, host: GitServer
 ) -> None:
