@@ -26,8 +26,10 @@ _REST_CHUNKS = 16  # as much as the largest pipe holds
 # How bwrap begins what it says of itself; its exit code is 1, as the program's own may be.
 _SANDBOX_FAULT = b"bwrap: "
 # In the process itself, and before what it starts: from outside it would come too late. A lower
-# limit that is there already stays.
-_LIMITED = ("/bin/sh", "-c", 'ulimit -d "$0" 2>/dev/null; exec "$@"')
+# limit that is there already stays. Who writes too large a file hears of it, and ends by no signal.
+_MEMORY = "ulimit -d {} 2>/dev/null; "
+_FILE = 'trap "" XFSZ; ulimit -f {} 2>/dev/null; '
+_BLOCK = 512  # of `ulimit -f`
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,20 @@ async def capture(
     limit: int = OUTPUT_LIMIT_BYTES,
     timeout: float = TIMEOUT_SECONDS,
     memory: int | None = None,
+    file_bytes: int | None = None,
 ) -> Captured:
     """Run a program to its end and return what it wrote. It is killed when the caller is cancelled.
 
     What it writes goes to the open file ``into`` instead, if there is one, without a limit. It gets
     the descriptors ``inherited`` under their numbers. It and what it starts may each take so many
-    bytes of ``memory``, files that they map not counted.
+    bytes of ``memory``, files that they map not counted, and write files of ``file_bytes``.
 
     Raises:
         ToolFailed: It could not be started, wrote more than ``limit`` bytes, or took too long.
     """
     name = program.name
     try:
-        process = _start(program, into, inherited, memory)
+        process = _start(program, into, inherited, _limited(memory, file_bytes))
     except OSError as error:
         raise ToolFailed(f"{name} could not be started: {error.strerror}") from error
     with process:
@@ -89,14 +92,13 @@ async def capture(
 
 
 def _start(
-    program: Confined, into: int | None, inherited: Sequence[int], memory: int | None
+    program: Confined, into: int | None, inherited: Sequence[int], limited: Sequence[str]
 ) -> "subprocess.Popen[bytes]":
     """Start it here and not in a worker thread: the sandbox dies with the thread that did."""
     options = os.memfd_create("options")
     try:
         os.write(options, program.encoded_options)
         os.lseek(options, 0, os.SEEK_SET)
-        limited = () if memory is None else (*_LIMITED, str(memory // 1024))
         return subprocess.Popen(
             [*limited, *program.command(options)],
             env=program.environment,
@@ -109,6 +111,13 @@ def _start(
         )
     finally:
         os.close(options)
+
+
+def _limited(memory: int | None, file_bytes: int | None) -> tuple[str, ...]:
+    """Return what starts a command with limits; nothing where there are none."""
+    script = "" if memory is None else _MEMORY.format(memory // 1024)
+    script += "" if file_bytes is None else _FILE.format(file_bytes // _BLOCK)
+    return ("/bin/sh", "-c", f'{script}exec "$@"', "sh") if script else ()
 
 
 async def _converse(

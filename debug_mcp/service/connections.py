@@ -44,8 +44,8 @@ class Connections:
             return replace(as_service(upstream, path, config, entry), fault=error)
         return as_service(upstream, path, config, entry, known)
 
-    def run(self, connection: Connection) -> Run:
-        """Return git with a connection's environment."""
+    def run(self, connection: Connection, file_bytes: int | None = None) -> Run:
+        """Return git with a connection's environment; it writes files of so many bytes at most."""
 
         async def run(call: GitCall) -> Captured:
             try:
@@ -57,6 +57,7 @@ class Connections:
                 call.stdin,
                 timeout=self._settings.fetch_seconds,
                 memory=memory_limit(self._settings),
+                file_bytes=file_bytes,
             )
 
         return run

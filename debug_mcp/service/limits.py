@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from debug_mcp.config import Settings
+from debug_mcp.folders import each_folder
 from debug_mcp.models.commands import Limit
 from debug_mcp.runner.limits import Limits
 from debug_mcp.runner.supervisor import Exit
@@ -50,20 +51,25 @@ def limits_of(settings: Settings, session: Path, *, core: bool = False) -> Limit
     )
 
 
-def transfer_limits(settings: Settings, mirror: Path, used: int) -> Limits:
-    """Return what a clone or a fetch may use.
+def room_of(settings: Settings, mirror: Path) -> int | None:
+    """Return the bytes that a mirror may still grow by; None for any number. Blocks.
 
-    Args:
-        settings: The operator's.
-        mirror: The folder that it fills.
-        used: Bytes that are in it already. What is fetched arrives as one file, so that the kernel
-            ends it before the mirror has grown too large, and nothing of it is kept.
+    What is fetched arrives as one file, so that the kernel can end it before the mirror has grown
+    too large.
     """
-    most = settings.repository_bytes or None
+    if not settings.repository_bytes:
+        return None
+    entries = (entry for _, found in each_folder(mirror) for entry in found)
+    used = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+    return max(settings.repository_bytes - used, _LEAST_BYTES)
+
+
+def transfer_limits(settings: Settings, mirror: Path) -> Limits:
+    """Return what a clone or a fetch into a mirror may use. Blocks."""
     return Limits(
         memory_bytes=memory_limit(settings),
-        file_bytes=None if most is None else max(most - used, _LEAST_BYTES),
-        disk_bytes=most,
+        file_bytes=room_of(settings, mirror),
+        disk_bytes=settings.repository_bytes or None,
         folder=mirror,
         noted=False,
     )

@@ -3,10 +3,13 @@
 import contextlib
 from pathlib import Path
 
+import anyio
+
 from debug_mcp.config import Layout, Settings
 from debug_mcp.models.repositories import Repository
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.contents import Contents
+from debug_mcp.service.limits import room_of
 from debug_mcp.service.locks import locked
 from debug_mcp.worktrees.mirrors import Mirror
 
@@ -18,6 +21,7 @@ class Mirrors:
 
     def __init__(self, layout: Layout, confinement: Confinement, settings: Settings) -> None:
         self.contents = Contents(settings)
+        self._settings = settings
         self._layout = layout
         self._confinement = confinement
 
@@ -32,6 +36,11 @@ class Mirrors:
     def transfer_folder(self, repository: Repository, kind: str) -> Path:
         """Return where the shim of a clone or a fetch keeps its files."""
         return self._path(repository, f".{kind}")
+
+    async def room(self, repository: Repository) -> int | None:
+        """Return the bytes that a mirror may still grow by; None for any number."""
+        path = self._path(repository)
+        return await anyio.to_thread.run_sync(room_of, self._settings, path)
 
     def locked(
         self, repository: Repository, seconds: float = LOCK_SECONDS

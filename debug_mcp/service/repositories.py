@@ -291,7 +291,8 @@ class RepositoryService:
     async def _requested(self, repository: Repository, connection: Connection, ref: str) -> bool:
         """Ask the upstream for a ref that is neither branch nor tag; return whether it came."""
         async with self.locked(repository):
-            run = self._connections.run(connection)
+            room = await self._mirrors.room(repository)
+            run = self._connections.run(connection, room)
             return await self.mirror(repository).request(ref, connection, run)
 
     async def _patience(

@@ -18,7 +18,6 @@ from anyio.abc import TaskGroup
 
 from debug_mcp.config import Settings
 from debug_mcp.errors import DebugMcpError, ToolFailed
-from debug_mcp.folders import each_folder
 from debug_mcp.models.base import Report
 from debug_mcp.models.repositories import Repository
 from debug_mcp.runner.output import tail
@@ -83,8 +82,7 @@ class Transfers:
             program: Git.
             into: The mirror's folder, which a clone makes.
         """
-        used = await anyio.to_thread.run_sync(_size, into)
-        limits = transfer_limits(self._settings, into, used)
+        limits = await anyio.to_thread.run_sync(transfer_limits, self._settings, into)
         program = replace(program, arguments=(*_TOLD_OF_LARGE_FILES, *program.arguments))
         job = Job(program, self._seconds, GRACE_SECONDS, OUTPUT_BYTES, IDLE_SECONDS, limits=limits)
         self._supervisor.start(self.folder(repository), job)
@@ -162,12 +160,6 @@ class Transfers:
             )
         finally:
             self._followed.pop(repository.id).set()
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of all files in a folder, if it is there."""
-    entries = (entry for _, found in each_folder(folder) for entry in found)
-    return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
 
 
 def began(seen: Exit) -> datetime:

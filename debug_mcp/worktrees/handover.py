@@ -3,13 +3,13 @@
 All of it is git on the mirror, which no session can write: what a session made comes as a bundle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from debug_mcp.errors import Conflict, ToolFailed
 from debug_mcp.worktrees.connections import Connection
-from debug_mcp.worktrees.git import Run, git_call
+from debug_mcp.worktrees.git import FULL_COMMIT, Run, git_call
 from debug_mcp.worktrees.mirrors import OURS, Mirror
 
 BRANCHES = "refs/heads/"
@@ -41,13 +41,25 @@ async def name_known(mirror: Mirror, refs: Mapping[str, str], prefix: str) -> bo
 
     A bundle has no commit that its receiver knows, and so no name for it either.
     """
-    published = await mirror.published(refs.values())
+    published = await _published(mirror, refs.values())
     known = {name: oid for name, oid in refs.items() if oid in published}
     lines = "".join(f"update {prefix}{name[5:]} {oid}\n" for name, oid in known.items())
     if known:
         call = mirror.call("update-ref", "--stdin")
         await git_call(mirror.run, replace(call, stdin=lines.encode()))
     return bool(known)
+
+
+async def _published(mirror: Mirror, objects: Iterable[str]) -> set[str]:
+    """Return those of some object ids that are commits in the upstream's history."""
+    asked = "".join(f"{oid}\n" for oid in objects if FULL_COMMIT.fullmatch(oid))
+    look = replace(mirror.call("cat-file", "--batch-check"), stdin=asked.encode())
+    answer = (await git_call(mirror.run, look)).decode("ascii", "replace")
+    commits = {line.split()[0] for line in answer.splitlines() if " commit " in line}
+    walk = mirror.call("rev-list", "--stdin", "--not", "--glob=refs/heads", "--glob=refs/tags")
+    given = "".join(f"{oid}\n" for oid in commits)
+    missing = await git_call(mirror.run, replace(walk, stdin=given.encode()))
+    return commits - set(missing.decode("ascii").split())
 
 
 async def names_below(mirror: Mirror, prefix: str) -> list[str]:

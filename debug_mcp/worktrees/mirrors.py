@@ -3,14 +3,16 @@
 Explicit refspecs, because ``--mirror`` would bring every pull request and prune our own refs.
 """
 
+import errno
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from debug_mcp.alike import closest
-from debug_mcp.errors import InvalidInput, NotFound
+from debug_mcp.errors import InvalidInput, NotFound, ToolFailed
 from debug_mcp.worktrees.connections import Connection
 from debug_mcp.worktrees.extents import Extent, counter, listing_arguments, parse_extent
 from debug_mcp.worktrees.fetches import (
@@ -257,6 +259,9 @@ class Mirror:
         """Fetch what is no branch and no tag: a pull request, or a commit that none of them has.
 
         Returns whether the upstream gave it; ``resolve`` finds it then.
+
+        Raises:
+            ToolFailed: It is larger than what ``run`` may write.
         """
         wanted = f"refs/{ref}" if _REQUEST.fullmatch(ref) else ref
         whole = FULL_COMMIT.fullmatch(wanted)
@@ -271,6 +276,11 @@ class Mirror:
                 over=connection,
             )
         )  # fmt: skip
+        if os.strerror(errno.EFBIG) in found.message:
+            raise ToolFailed(
+                f"{ref} is not fetched: the mirror would take more disk than the operator's "
+                "setting repository_bytes allows"
+            )
         return found.exit_code == 0
 
     async def refs(self) -> list[tuple[str, str]]:
@@ -325,17 +335,6 @@ class Mirror:
         answer = await git_call(self.run, replace(call, stdin=asked.encode()))
         lines = answer.decode("utf-8", "replace").splitlines()
         return next((line[7:] for line in lines if line.startswith("commit ")), None)
-
-    async def published(self, objects: Iterable[str]) -> set[str]:
-        """Return those of some object ids that are commits in the upstream's history."""
-        asked = "".join(f"{oid}\n" for oid in objects if FULL_COMMIT.fullmatch(oid))
-        look = replace(self.call("cat-file", "--batch-check"), stdin=asked.encode())
-        answer = (await git_call(self.run, look)).decode("ascii", "replace")
-        commits = {line[:-1].split()[0] for line in answer.splitlines() if " commit " in line}
-        walk = self.call("rev-list", "--stdin", "--not", "--glob=refs/heads", "--glob=refs/tags")
-        given = "".join(f"{oid}\n" for oid in commits)
-        missing = await git_call(self.run, replace(walk, stdin=given.encode()))
-        return commits - set(missing.decode("ascii").split())
 
     async def _is_published(self, commit: str, sessions: Sequence[str]) -> bool:
         """Return whether the upstream or one of these sessions has a commit in its history.

@@ -84,6 +84,21 @@ async def test_a_fetch_beyond_the_limit_leaves_the_mirror_as_it_was(
         assert (await agent.call("repository_init", url=url))["head"]["commit"] == small
 
 
+async def test_a_pull_request_beyond_the_limit_is_not_fetched(
+    tmp_path: Path, upstream: Upstream, host: GitServer
+) -> None:
+    settings = limited(tmp_path, repository_bytes=2 * MIB)
+    async with connect("memory-modern", settings) as agent:
+        await agent.call("repository_init", url=f"{host.url}/calculator")
+        large = commit_noise(upstream, 4 * MIB)
+        upstream.git("update-ref", "refs/pull/7/head", large)
+        upstream.git("reset", "-q", "--hard", "HEAD~1")
+        for ref in ("pull/7/head", large):
+            refused = await agent.refused("session_create", ref=ref)
+            assert "setting repository_bytes" in refused["error"]["message"]
+        assert await agent.call("session_create", ref="main")
+
+
 async def test_a_clone_that_takes_too_long_is_ended(tmp_path: Path, host: GitServer) -> None:
     host.gate.clear()
     async with connect("memory-modern", limited(tmp_path, clone_seconds=1)) as agent:
