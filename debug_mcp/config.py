@@ -60,6 +60,7 @@ class IsolationPolicy(StrEnum):
     AUTO = "auto"
     NONE = "none"
     REQUIRE_BWRAP = "require:bwrap"
+    REQUIRE_LANDLOCK = "require:landlock"
 
 
 class LogFormat(StrEnum):
@@ -94,7 +95,8 @@ class Settings(BaseSettings):
     )
     isolation: IsolationPolicy = Field(
         default=IsolationPolicy.AUTO,
-        description="auto: bwrap where it works, else none; require:bwrap fails closed",
+        description="auto: bwrap where it works, else landlock, else none; require:bwrap fails "
+        "closed, require:landlock takes the best of both",
     )
     network: NetworkPolicy = Field(
         default=NetworkPolicy.AUTO,

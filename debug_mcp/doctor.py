@@ -17,6 +17,7 @@ from debug_mcp.debuggers.adapters import ADAPTERS, installed
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner.capture import capture
+from debug_mcp.runner.landlock.options import holes
 from debug_mcp.runner.sandbox import Boundary, Confined, choose_boundary
 from debug_mcp.runner.toolchains import find_toolchains
 from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
@@ -113,6 +114,11 @@ def check_sandbox(
         return Check("sandbox", State.OK, f"bubblewrap works ({boundary.bwrap})")
     state = State.FAILED if policy is IsolationPolicy.REQUIRE_BWRAP else State.MISSING
     why = (boundary.why or "").split("; ")[0]
+    if boundary.isolation is Isolation.LANDLOCK:
+        found = f"{why}: Landlock confines commands instead, and {holes()}"
+        return Check("sandbox", state, found, _mend(why, read))
+    if policy is IsolationPolicy.REQUIRE_LANDLOCK:
+        state = State.FAILED
     return Check("sandbox", state, f"{why}: commands run with your own rights", _mend(why, read))
 
 

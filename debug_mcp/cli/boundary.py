@@ -18,7 +18,9 @@ def boundary_said(isolation: Isolation, *, contained: bool, uid: int) -> str:
         contained: Whether this is a container.
         uid: The user who serves.
     """
-    if isolation is not Isolation.NONE:
+    if isolation is Isolation.LANDLOCK:
+        return "each session is kept to its own files by Landlock, which is less than a sandbox"
+    if isolation is Isolation.BWRAP:
         return "each session has a sandbox of its own"
     who = "root" if uid == 0 else f"user {uid}"
     only = "this container is" if contained else f"the rights of {who} are"

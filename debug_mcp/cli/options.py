@@ -34,7 +34,8 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--isolation",
         choices=[str(policy) for policy in IsolationPolicy],
-        help="auto: bwrap where it works, else none; require:bwrap fails closed",
+        help="auto: bwrap where it works, else landlock, else none; require:bwrap fails closed, "
+        "require:landlock takes the best of both",
     )
 
 

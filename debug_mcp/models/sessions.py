@@ -23,6 +23,7 @@ class Isolation(StrEnum):
     """The boundary around a session's commands."""
 
     BWRAP = "bwrap"
+    LANDLOCK = "landlock"
     NONE = "none"
 
 

@@ -23,8 +23,9 @@ TIMEOUT_SECONDS = 60
 _CHUNK = 1 << 16
 _MESSAGE_BYTES = 1 << 16
 _REST_CHUNKS = 16  # as much as the largest pipe holds
-# How bwrap begins what it says of itself; its exit code is 1, as the program's own may be.
-_SANDBOX_FAULT = b"bwrap: "
+# How a sandbox begins what it says of itself; its exit code may be the program's own as well.
+_FAULTY = (1, 126, 127)
+_SANDBOX_FAULTS = {Isolation.BWRAP: b"bwrap: ", Isolation.LANDLOCK: b"landlock: "}
 # In the process itself, and before what it starts: from outside it would come too late. A lower
 # limit that is there already stays. Who writes too large a file hears of it, and ends by no signal.
 _MEMORY = "ulimit -d {} 2>/dev/null; "
@@ -84,9 +85,9 @@ async def capture(
                 await _ended(process.pid)
     if len(output) > limit:
         raise ToolFailed(f"{name} wrote more than {limit} bytes")
-    sandboxed = program.isolation is Isolation.BWRAP
-    if sandboxed and process.returncode == 1 and errors.startswith(_SANDBOX_FAULT):
-        fault = errors.removeprefix(_SANDBOX_FAULT).decode("utf-8", "replace").strip()
+    begin = _SANDBOX_FAULTS.get(program.isolation)
+    if begin is not None and process.returncode in _FAULTY and errors.startswith(begin):
+        fault = errors.removeprefix(begin).decode("utf-8", "replace").strip()
         raise ToolFailed(f"{name} could not be started: {fault}")
     return Captured(process.returncode, bytes(output), bytes(errors))
 

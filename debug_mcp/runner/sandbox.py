@@ -15,6 +15,7 @@ from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import WORKSPACE, Isolation
 from debug_mcp.runner.etc import current_etc
+from debug_mcp.runner.landlock.options import LAUNCHER, access, holes, probe, setting
 from debug_mcp.runner.shim.spec import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
@@ -142,7 +143,13 @@ def choose_boundary(policy: IsolationPolicy) -> Boundary:
         return Boundary(Isolation.BWRAP, bwrap, None if nsenter else _APART, nsenter)
     if policy is IsolationPolicy.REQUIRE_BWRAP:
         raise Unavailable(f"no sandbox: {problem}; {_REMEDY}")
-    return Boundary(Isolation.NONE, why=f"{problem}; {_REMEDY}")
+    lacking = probe()
+    if lacking is None:
+        said = f"{problem}; Landlock confines commands instead: {holes()}"
+        return Boundary(Isolation.LANDLOCK, why=f"{said}; for more, {_REMEDY}")
+    if policy is IsolationPolicy.REQUIRE_LANDLOCK:
+        raise Unavailable(f"no sandbox: {problem}; {lacking}; {_REMEDY}")
+    return Boundary(Isolation.NONE, why=f"{problem}; {lacking}; {_REMEDY}")
 
 
 def holding(bwrap: str) -> tuple[str, ...]:
@@ -253,21 +260,18 @@ class Sandbox:
         """
         name = arguments[0]
         where = os.path.normpath(f"{self.workspace(folders)}/{cwd}")
-        if self.boundary.bwrap is None:
+        if self.boundary.isolation is Isolation.NONE:
             return Confined(name, tuple(arguments), dict(environment), where, Isolation.NONE)
+        if self.boundary.bwrap is None:
+            given = (*self._access(folders, readable, scripts, binds), *setting(environment, where))
+            given += ("--network",) if network else ()
+            given += () if supervised else ("--die-with-parent",)
+            return Confined(name, tuple(arguments), {}, "/", Isolation.LANDLOCK, LAUNCHER, given)
         arguments = [*(_taking_terminal() if terminal else ()), *arguments]
         options = [*_NAMESPACES, *_CONTROL]
         options += [] if network or entering else ["--unshare-net"]
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
-        # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
-        bound = self._readable((*self.toolchains.folders, *readable))
-        options += [*_system(current_etc(self._data_dir / "etc")), *_session(folders)]
-        options += _guarded(*bound, folders.objects)
-        for place in bound:
-            options += ["--ro-bind-try", str(place), str(place)]
-        options += [*self._covered(bound), *_borrowed(folders)]
-        options += ["--ro-bind", str(scripts), SCRIPTS] if scripts else []
-        options += [option for bind in binds for option in bind.options]
+        options += self._mounts(folders, readable, scripts, binds)
         options += ["--chdir", where]
         options += _variables(environment)
         return Confined(
@@ -279,6 +283,39 @@ class Sandbox:
             launcher=(*([] if network else entering), self.boundary.bwrap),
             options=(*options, "--remount-ro", "/"),
         )
+
+    def _mounts(
+        self,
+        folders: Folders,
+        readable: Sequence[Path],
+        scripts: Path | None,
+        binds: Sequence[Bind],
+    ) -> list[str]:
+        """Return the options of bubblewrap for what a program sees."""
+        # Later mounts cover earlier ones: toolchains may lie below /tmp, and the mirror anywhere.
+        bound = self._readable((*self.toolchains.folders, *readable))
+        options = [*_system(current_etc(self._data_dir / "etc")), *_session(folders)]
+        options += _guarded(*bound, folders.objects)
+        for place in bound:
+            options += ["--ro-bind-try", str(place), str(place)]
+        options += [*self._covered(bound), *_borrowed(folders)]
+        options += ["--ro-bind", str(scripts), SCRIPTS] if scripts else []
+        return [*options, *(option for bind in binds for option in bind.options)]
+
+    def _access(
+        self,
+        folders: Folders,
+        readable: Sequence[Path],
+        scripts: Path | None,
+        binds: Sequence[Bind],
+    ) -> list[str]:
+        """Return the options of Landlock for what a program may open."""
+        own = [bind.source for bind in binds if not bind.writable]
+        own += [folders.objects, *([] if scripts is None else [scripts])]
+        written = [bind.source for bind in binds if bind.writable]
+        written += [folders.tree, folders.home, folders.temporary]
+        bound = self._readable((*self.toolchains.folders, *readable))
+        return access(bound, self._data_dir, own, written)
 
     def _readable(self, places: Sequence[Path]) -> list[Path]:
         """Return those that are no part of the data directory and do not hide the session."""

@@ -89,6 +89,8 @@ class Confinement:
         boundary = await self.boundary()
         if session.isolation is Isolation.NONE:
             boundary = Boundary(Isolation.NONE)
+        elif session.isolation is Isolation.LANDLOCK and boundary.bwrap is not None:
+            boundary = Boundary(Isolation.LANDLOCK)  # its programs know the real paths
         elif boundary.isolation is not session.isolation:
             raise Unavailable(
                 f"session {session.id} was opened in a {session.isolation} sandbox, which does not "
@@ -295,6 +297,9 @@ def _git_in(sandbox: Sandbox, folders: Folders, call: GitCall) -> Confined:
     return sandbox.confine(
         folders,
         dataclasses.replace(call, arguments=located).command,
-        environment=git.sandbox_environment(sandbox.toolchains.path),
+        environment={
+            **git.sandbox_environment(sandbox.toolchains.path),
+            "TMPDIR": sandbox.temporary(folders),
+        },
         supervised=False,
     )

@@ -40,7 +40,7 @@ from debug_mcp.debuggers.invocation import (
 from debug_mcp.debuggers.stops import Places
 from debug_mcp.errors import InvalidInput, Unavailable
 from debug_mcp.models.debugging import Breakpoint, DebugRun
-from debug_mcp.models.sessions import WorkSession
+from debug_mcp.models.sessions import Isolation, WorkSession
 from debug_mcp.runner.sandbox import Bind, Folders, Sandbox
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.launches import AdapterProgram
@@ -165,8 +165,13 @@ def _debugpy(sandbox: Sandbox) -> AdapterProgram:
     """Return debugpy's adapter on the session's Python; the program's own needs no debugpy.
 
     Raises:
-        Unavailable: The server has no debugpy.
+        Unavailable: The server has no debugpy, or the program no loopback interface for it.
     """
+    if sandbox.boundary.isolation is Isolation.LANDLOCK:
+        raise Unavailable(
+            "debugpy speaks with its program over the loopback interface, which commands lack at "
+            "isolation landlock; it works in the sandbox: install bubblewrap (see debug-mcp doctor)"
+        )
     package = package_of(DEBUGPY)
     if package is None:
         raise Unavailable(f"there is no debugpy for Python programs: {DEBUGPY.remedy}")

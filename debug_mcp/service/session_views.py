@@ -61,7 +61,7 @@ def session_view(
         hint=_misfit(python, project.requires_python),
         next=run if session.state is SessionState.READY else reopened,
     )
-    if session.isolation is Isolation.NONE:
+    if session.isolation is not Isolation.BWRAP:
         paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
         return view.model_copy(update={"workspace": str(folders.tree), "paths": paths})
     return view

@@ -150,7 +150,7 @@ class StatusService:
             "workspace": WORKSPACE,
             "setup": await self._setup.of(session),
         }
-        if session.isolation is Isolation.NONE:
+        if session.isolation is not Isolation.BWRAP:
             paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
             said.update(workspace=str(folders.tree), paths=paths)
         run = self._confinement.git_in(session)

@@ -25,6 +25,7 @@ import pytest
 from mcp import Client
 
 from debug_mcp.config import IsolationPolicy, Settings
+from debug_mcp.runner.landlock import rules
 from tests.clients import Agent, connect, launched_server, opened, run, stdio_parameters
 from tests.isolation import attempts
 from tests.upstream import CALCULATOR, Upstream
@@ -60,10 +61,22 @@ BLOCKED_WITHOUT_BOUNDARY = {
     "type_into_the_terminal_of_the_server",
     "use_a_descriptor_that_was_left_open",
 }
+# What Landlock leaves open where the machine has no bubblewrap for it, offline and online.
+OPEN_IN_LANDLOCK = {"see_the_server_among_the_processes"}
+OPEN_IN_LANDLOCK_ONLINE = OPEN_IN_LANDLOCK | {"connect_to_the_loopback_of_the_host"}
+# As it is installed on a machine without bubblewrap; its arguments are as usual.
+WITHOUT_BWRAP = (
+    "import sys; from debug_mcp.runner import sandbox; sandbox.BWRAP_PATH = '/nowhere'; "
+    "from debug_mcp.cli import main; sys.exit(main())  # debug_mcp"
+)
 # The targets are not in its arguments, where it would find them itself.
 STARTING = (
     "import runpy, sys; sys.argv = ['attempts.py', open('targets.json').read()]; "
     "runpy.run_path('attempts.py', run_name='__main__')"
+)
+OUT = "import socket; socket.create_connection(('192.0.2.1', 9), 0.1)"
+needs_landlock = pytest.mark.skipif(
+    rules.version() < rules.SCOPED_ABI, reason="this kernel's Landlock is missing or too old"
 )
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "security-model.md"
 
@@ -188,8 +201,10 @@ async def launched(host: Host, policy: IsolationPolicy) -> AsyncIterator[Agent]:
         interpreter = interpreter_of(host.user)
         if interpreter is None:
             pytest.skip(f"no interpreter here that {host.user} may run and that has the packages")
-        if policy is not IsolationPolicy.NONE and not may_sandbox(host.user):
+        if policy is IsolationPolicy.REQUIRE_BWRAP and not may_sandbox(host.user):
             pytest.skip(f"this machine lets no sandbox be made by {host.user}")
+        if policy is IsolationPolicy.REQUIRE_LANDLOCK:
+            launch.args[:2] = ["-c", WITHOUT_BWRAP]
         launch.env = {"PATH": SYSTEM_PATH, "PYTHONPATH": PACKAGES, **home}
         become, *options = becoming(host.user)
         launch.args = [*options, interpreter, *launch.args]
@@ -204,7 +219,7 @@ async def reached(host: Host, policy: IsolationPolicy, *, network: bool = False)
         sessions = []
         for _ in range(2):
             view = await agent.call("session_create", repository=str(host.folder / "calculator"))
-            assert view["isolation"] == ("none" if policy is IsolationPolicy.NONE else "bwrap")
+            assert view["isolation"] == str(policy).removeprefix("require:")
             sessions.append(view["session_id"])
         mine, other = (host.data / "sessions" / session / "tree" for session in sessions)
         boundary = policy is not IsolationPolicy.NONE
@@ -237,6 +252,53 @@ async def test_with_the_network_its_sockets_are_reached_and_nothing_else(host: H
     assert set(found) == BY_NETWORK
 
 
+@needs_landlock
+@pytest.mark.parametrize("user", [ORDINARY], indirect=True)
+@pytest.mark.parametrize(
+    ("network", "left"), [(False, OPEN_IN_LANDLOCK), (True, OPEN_IN_LANDLOCK_ONLINE)]
+)
+async def test_where_there_is_no_sandbox_landlock_keeps_a_command_to_its_session(
+    host: Host, network: bool, left: set[str]
+) -> None:
+    found = await reached(host, IsolationPolicy.REQUIRE_LANDLOCK, network=network)
+    assert set(found) == left
+
+
+@needs_landlock
+@pytest.mark.parametrize("user", [ORDINARY], indirect=True)
+async def test_the_daily_work_is_done_where_landlock_confines_it(host: Host) -> None:
+    async with launched(host, IsolationPolicy.REQUIRE_LANDLOCK) as agent:
+        view = await agent.call("session_create", repository=str(host.folder / "calculator"))
+        session = view["session_id"]
+        assert view["isolation"] == "landlock"
+        assert view["paths"]["workspace"] == str(host.data / "sessions" / session / "tree")
+        assert "Landlock confines commands instead" in view["hint"]
+        assert "Landlock" in (await agent.call("server_info"))["isolation_why"]
+
+        built = (
+            'printf "int main(void) {\n  return 3;\n}\n" > three.c; cc -g three.c -o three; ./three'
+        )
+        ran = await agent.call("command_run", session_id=session, command=built)
+        assert (ran["exit_code"], ran["isolation"]) == (3, "landlock"), ran
+        kept = "git add three.c; git commit -qm Three; git log --oneline | wc -l; mktemp"
+        ran = await agent.call("command_run", session_id=session, command=kept)
+        commits, temporary = ran["output"]["text"].split()
+        assert commits == "2"
+        assert temporary.startswith(str(host.data / "sessions" / session))
+        asked = {"session_id": session, "command": ["python3", "-c", OUT]}
+        ran = await agent.call("command_run", **asked)
+        assert ran["next"] == {"tool": "command_run", "arguments": {**asked, "network": True}}
+        ran = await agent.call("command_run", session_id=session, command=["nowhere"])
+        assert ran["hint"].startswith("program_not_found: nowhere")
+
+        refused = await agent.refused("debug_run", session_id=session, command="calculator.py")
+        assert "install bubblewrap" in refused["text"]
+        shown = await agent.call("session_diff", session_id=session)
+        assert [file["path"] for file in shown["files"]] == ["three", "three.c"]
+        closed = await agent.call("session_close", session_id=session)
+        assert closed["exported"]["branch"] == f"debug-mcp/{session}"
+
+
 async def test_without_a_boundary_the_attempts_reach_what_the_user_may(host: Host) -> None:
     found = await reached(host, IsolationPolicy.NONE)
     assert set(found) >= OPEN_WITHOUT_BOUNDARY
@@ -264,10 +326,13 @@ async def test_a_session_of_the_sandbox_never_goes_on_without_it(
 
 
 def test_the_security_model_lists_every_attempt_as_the_tests_found_it() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\w+) \| (.+?) \|$", PAGE.read_text(), re.MULTILINE)
+    row = r"^\| `(\w+)` \| (\w+) \| (\w+) \| (\w+) \| (\w+) \| (.+?) \|$"
+    rows = re.findall(row, PAGE.read_text(), re.MULTILINE)
     assert {name for name, *_ in rows} == EVERY
-    for name, sandboxed, granted, bare in rows:
+    for name, sandboxed, granted, kept, online, bare in rows:
         assert sandboxed == "blocked"
+        assert kept == ("open" if name in OPEN_IN_LANDLOCK else "blocked"), name
+        assert online == ("open" if name in OPEN_IN_LANDLOCK_ONLINE else "blocked"), name
         assert granted == ("open" if name in BY_NETWORK else "blocked"), name
         if name in OPEN_WITHOUT_BOUNDARY:
             assert bare == "open", name

@@ -33,6 +33,7 @@ def spawn(directory: int, spec: Spec, output: Output, stdin: Stdin) -> Child:
     if spec.fields[b"sandbox"] == b"bwrap":
         status, reports = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         taken[STATUS_FD] = high(reports)
+    if spec.fields[b"sandbox"] != b"none":
         options = os.open("options", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
         taken[OPTIONS_FD] = high(options)
     failed, failing = os.pipe2(os.O_CLOEXEC)

@@ -29,7 +29,7 @@ CREATE TABLE sessions (
     state TEXT NOT NULL CHECK (state IN ('preparing', 'ready', 'closing', 'closed', 'failed')),
     ref TEXT NOT NULL,
     base TEXT NOT NULL,
-    isolation TEXT NOT NULL CHECK (isolation IN ('bwrap', 'none')),
+    isolation TEXT NOT NULL CHECK (isolation IN ('bwrap', 'landlock', 'none')),
     instance TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     patch_digest TEXT,
