@@ -154,7 +154,8 @@ class ExportService:
         """Keep the branches, tags, notes and stashes of a session; return whether there are any."""
         run = self._confinement.git_in(session)
         mirror = await self._mirror(session)
-        known = dict(await mirror.refs())
+        # The branch that it was given says nothing as long as it stands where it began.
+        known = {**await mirror.refs(), f"refs/heads/debug-mcp/{session.id}": session.base}
         here = await export.branch(run)
         refs = {
             name: oid for name, oid in (await export.others(run, known)).items() if name != here
