@@ -155,7 +155,7 @@ class ExportService:
         run = self._confinement.git_in(session)
         mirror = await self._mirror(session)
         # The branch that it was given says nothing as long as it stands where it began.
-        known = {**await mirror.refs(), f"refs/heads/debug-mcp/{session.id}": session.base}
+        known = {**dict(await mirror.refs()), f"refs/heads/debug-mcp/{session.id}": session.base}
         here = await export.branch(run)
         refs = {
             name: oid for name, oid in (await export.others(run, known)).items() if name != here
