@@ -32,7 +32,8 @@ if os.fork() == 0:
     if orphan == 0: os._exit(0)
     print(orphan, flush=True); os._exit(0)
 os.wait()
-while os.path.exists(f"/proc/{int(sys.stdin.readline())}"): pass
+orphan = int(sys.stdin.readline())
+while os.path.exists(f"/proc/{orphan}"): pass
 print("reaped", flush=True)
 """
 
