@@ -68,6 +68,16 @@ def open_beneath(root: int, path: str) -> int:
         raise Refused(said, code) from None
 
 
+@contextlib.contextmanager
+def opened_beneath(root: int, path: str) -> Iterator[int]:
+    """Hold open what ``open_beneath`` opens, and raise what it raises."""
+    fd = open_beneath(root, path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def _by_kernel(root: int, path: str) -> int:
     how = struct.pack("=QQQ", _READ, 0, _STRICT)
     code = 0

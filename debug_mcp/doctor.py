@@ -16,9 +16,10 @@ from debug_mcp.config import IsolationPolicy, Settings, config_file, user_enviro
 from debug_mcp.debuggers.adapters import ADAPTERS, installed
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner.boundary import Boundary, choose_boundary
 from debug_mcp.runner.capture import capture
 from debug_mcp.runner.landlock.options import holes
-from debug_mcp.runner.sandbox import Boundary, Confined, choose_boundary
+from debug_mcp.runner.sandbox import Confined
 from debug_mcp.runner.toolchains import find_toolchains
 from debug_mcp.store.filesystem import NETWORKED, file_system, mounts
 

@@ -16,7 +16,7 @@ from debug_mcp.app import open_services
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.debuggers.adapters import LLDB
 from debug_mcp.models.sessions import Isolation
-from debug_mcp.runner.sandbox import choose_boundary
+from debug_mcp.runner.boundary import choose_boundary
 from debug_mcp.service.services import Services
 from tests.sshserver import MISSING
 from tests.upstream import CALCULATOR, Upstream

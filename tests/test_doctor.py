@@ -7,7 +7,7 @@ import pytest
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.doctor import State, check_data_dir, check_git_version, check_sandbox
 from debug_mcp.models.sessions import Isolation
-from debug_mcp.runner.sandbox import Boundary
+from debug_mcp.runner.boundary import Boundary
 
 BLOCKED = Boundary(
     Isolation.NONE, why="bwrap does not work here: setting up uid map: Permission denied; …"

@@ -4,16 +4,14 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import anyio
-from anyio.abc import TaskGroup
 
+from debug_mcp.app.ground import Ground
 from debug_mcp.app.ledger import make_folders, retention_of, said_of
-from debug_mcp.artifacts.collect import Files
 from debug_mcp.config import Layout, Settings
 from debug_mcp.runner.shim.processes import leave_keyring
 from debug_mcp.runner.starter import Starter
 from debug_mcp.runner.supervisor import Supervisor
 from debug_mcp.service.artifacts import ArtifactService
-from debug_mcp.service.audit import AuditService
 from debug_mcp.service.bisections import BisectionService
 from debug_mcp.service.bundles import BundleService
 from debug_mcp.service.choices import ChoiceService
@@ -22,14 +20,11 @@ from debug_mcp.service.closing import Closing
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.commands import CommandService
 from debug_mcp.service.comparisons import ComparisonService
-from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.connections import Connections
 from debug_mcp.service.cores import Cores
 from debug_mcp.service.debugging import DebugService
 from debug_mcp.service.differences import DifferenceService
 from debug_mcp.service.ending import Ending
-from debug_mcp.service.environment_keeping import EnvironmentKeeping
-from debug_mcp.service.environments import EnvironmentService
 from debug_mcp.service.evidence import EvidenceService
 from debug_mcp.service.evidence_steps import Steps
 from debug_mcp.service.expiry import Expiry
@@ -41,13 +36,8 @@ from debug_mcp.service.freshness import Freshness
 from debug_mcp.service.handovers import HandoverService
 from debug_mcp.service.instance import Instance
 from debug_mcp.service.last_looks import LastLooks
-from debug_mcp.service.load import LoadService
 from debug_mcp.service.looks import Looks
-from debug_mcp.service.mirrors import Mirrors
-from debug_mcp.service.observers import Observers
-from debug_mcp.service.pool import Pool
 from debug_mcp.service.postmortems import PostmortemService
-from debug_mcp.service.readiness import Readiness
 from debug_mcp.service.recovery import Recovery
 from debug_mcp.service.removal import Removal
 from debug_mcp.service.repositories import RepositoryService
@@ -63,21 +53,8 @@ from debug_mcp.service.trees import Trees
 from debug_mcp.service.uncommitted import Uncommitted
 from debug_mcp.service.wakeups import Wakeups
 from debug_mcp.service.watching import Watching
-from debug_mcp.store.artifacts import Artifacts
-from debug_mcp.store.audit import Audit
-from debug_mcp.store.choices import Choices
-from debug_mcp.store.commands import Commands
-from debug_mcp.store.database import Database, open_database
-from debug_mcp.store.debug_runs import DebugRuns
-from debug_mcp.store.environments import Environments
-from debug_mcp.store.evidence import Evidence
-from debug_mcp.store.expiries import Expiries
-from debug_mcp.store.load import Load
+from debug_mcp.store.database import open_database
 from debug_mcp.store.migrate import schema_of
-from debug_mcp.store.repositories import Repositories
-from debug_mcp.store.sessions import Sessions
-from debug_mcp.store.tasks import Tasks
-from debug_mcp.store.tokens import Tokens
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +79,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        ground = _Ground(settings, layout, instance, tasks, database, wakeups, supervisor)
+        ground = Ground(settings, layout, instance, tasks, database, wakeups, supervisor)
         scheduler = _scheduler(ground)
         services, recovery, expiry = _services(ground, scheduler)
         await recovery.recover()
@@ -115,55 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield services
 
 
-class _Ground:
-    """What every service stands on."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        layout: Layout,
-        instance: Instance,
-        tasks: TaskGroup,
-        database: Database,
-        wakeups: Wakeups,
-        supervisor: Supervisor,
-    ) -> None:
-        self.settings = settings
-        self.layout = layout
-        self.instance = instance
-        self.tasks = tasks
-        self.wakeups = wakeups
-        self.supervisor = supervisor
-        self.repositories = Repositories(database)
-        self.sessions = Sessions(database)
-        self.expiries = Expiries(database)
-        self.commands = Commands(database)
-        self.artifacts = Artifacts(database)
-        self.tokens = Tokens(database)
-        self.confinement = Confinement(settings, layout, tasks)
-        self.debug_runs = DebugRuns(database)
-        self.evidence = Evidence(database)
-        self.choices = Choices(database)
-        self.task_rows = Tasks(database)
-        self.environments = Environments(database)
-        self.places = EnvironmentService(
-            self.environments,
-            self.sessions,
-            self.confinement,
-            EnvironmentKeeping(self.environments, settings, layout),
-            layout,
-        )
-        self.files = Files(layout.artifacts)
-        self.observers = Observers()
-        self.audit = AuditService(Audit(database), self.observers)
-        self.load = LoadService(Load(database), layout)
-        self.readiness = Readiness(database, settings, layout)
-        self.pool = Pool(
-            self.repositories, self.confinement, settings, layout, instance, self.observers, tasks
-        )
-
-
-def _scheduler(on: _Ground) -> Scheduler:
+def _scheduler(on: Ground) -> Scheduler:
     cores = Cores(on.files, on.confinement)
     collecting = Collecting(
         on.sessions, on.repositories, on.files, on.confinement, on.settings, cores
@@ -184,9 +113,8 @@ def _scheduler(on: _Ground) -> Scheduler:
     )
 
 
-def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Expiry]:
-    mirrors = Mirrors(on.layout, on.confinement, on.settings)
-    repositories, clones, fetches = _repositories(on, mirrors)
+def _services(on: Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Expiry]:
+    repositories, clones, fetches = _repositories(on)
     trees, sessions, setup = _sessions(on, repositories, scheduler)
     exports = _exports(on, repositories, trees)
     watching = _watching(on, scheduler)
@@ -209,9 +137,7 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
     evidence, steps = _evidence(on, sessions, commands, closing, scheduler)
     services = Services(
         repositories=repositories,
-        removal=Removal(
-            on.repositories, on.sessions, repositories, mirrors, clones, fetches, closing, on.pool
-        ),
+        removal=_removal(on, repositories, clones, fetches, closing),
         sessions=sessions,
         statuses=_statuses(on, sessions, exports, setup),
         differences=differences,
@@ -246,20 +172,20 @@ def _services(on: _Ground, scheduler: Scheduler) -> tuple[Services, Recovery, Ex
     return services, recovery, _expiry(on, sessions, closing)
 
 
-def _commands(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> CommandService:
+def _commands(on: Ground, sessions: SessionService, scheduler: Scheduler) -> CommandService:
     return CommandService(
         on.commands, on.artifacts, on.repositories, sessions, scheduler, on.confinement, on.settings
     )
 
 
-def _artifacts(on: _Ground, sessions: SessionService, watching: Watching) -> ArtifactService:
+def _artifacts(on: Ground, sessions: SessionService, watching: Watching) -> ArtifactService:
     return ArtifactService(
         on.artifacts, on.files, sessions, on.confinement, on.settings, watching.artifacts_kept
     )
 
 
 def _recovery(
-    on: _Ground,
+    on: Ground,
     trees: Trees,
     files: FileService,
     repositories: RepositoryService,
@@ -280,7 +206,7 @@ def _recovery(
     )
 
 
-def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> ExportService:
+def _exports(on: Ground, repositories: RepositoryService, trees: Trees) -> ExportService:
     return ExportService(
         on.sessions,
         on.repositories,
@@ -293,7 +219,7 @@ def _exports(on: _Ground, repositories: RepositoryService, trees: Trees) -> Expo
     )
 
 
-def _debugging(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> DebugService:
+def _debugging(on: Ground, sessions: SessionService, scheduler: Scheduler) -> DebugService:
     return DebugService(
         on.debug_runs,
         on.commands,
@@ -306,14 +232,14 @@ def _debugging(on: _Ground, sessions: SessionService, scheduler: Scheduler) -> D
     )
 
 
-def _postmortems(on: _Ground, commands: CommandService, scheduler: Scheduler) -> PostmortemService:
+def _postmortems(on: Ground, commands: CommandService, scheduler: Scheduler) -> PostmortemService:
     looks = Looks(on.confinement)
     scheduler.beside_each_command(LastLooks(looks, on.sessions).follow)
     return PostmortemService(commands, scheduler, looks, on.sessions)
 
 
 def _evidence(
-    on: _Ground,
+    on: Ground,
     sessions: SessionService,
     commands: CommandService,
     closing: Closing,
@@ -324,14 +250,14 @@ def _evidence(
 
 
 def _bundles(
-    on: _Ground, sessions: SessionService, commands: CommandService, artifacts: ArtifactService
+    on: Ground, sessions: SessionService, commands: CommandService, artifacts: ArtifactService
 ) -> BundleService:
     folder = on.layout.artifacts
     return BundleService(on.evidence, on.artifacts, sessions, commands, artifacts, folder)
 
 
 def _statuses(
-    on: _Ground, sessions: SessionService, exports: ExportService, setup: Setup
+    on: Ground, sessions: SessionService, exports: ExportService, setup: Setup
 ) -> StatusService:
     return StatusService(
         on.sessions,
@@ -345,21 +271,31 @@ def _statuses(
     )
 
 
-def _repositories(on: _Ground, mirrors: Mirrors) -> tuple[RepositoryService, Clones, Fetches]:
+def _removal(
+    on: Ground, service: RepositoryService, clones: Clones, fetches: Fetches, closing: Closing
+) -> Removal:
+    return Removal(
+        on.repositories, on.sessions, service, on.mirrors, clones, fetches, closing, on.pool
+    )
+
+
+def _repositories(on: Ground) -> tuple[RepositoryService, Clones, Fetches]:
     connections = Connections(on.settings, on.confinement)
 
     def transfers(kind: str) -> Transfers:
-        return Transfers(kind, on.repositories, mirrors, on.supervisor, on.settings, on.tasks)
+        return Transfers(kind, on.repositories, on.mirrors, on.supervisor, on.settings, on.tasks)
 
-    clones = Clones(on.repositories, mirrors, transfers("clone"))
-    fetches = Fetches(on.repositories, mirrors, transfers("fetch"))
-    freshness = Freshness(on.repositories, mirrors, connections, fetches, on.tasks)
-    service = RepositoryService(on.repositories, mirrors, clones, fetches, freshness, connections)
+    clones = Clones(on.repositories, on.mirrors, transfers("clone"))
+    fetches = Fetches(on.repositories, on.mirrors, transfers("fetch"))
+    freshness = Freshness(on.repositories, on.mirrors, connections, fetches, on.tasks)
+    service = RepositoryService(
+        on.repositories, on.mirrors, clones, fetches, freshness, connections
+    )
     return service, clones, fetches
 
 
 def _sessions(
-    on: _Ground, repositories: RepositoryService, scheduler: Scheduler
+    on: Ground, repositories: RepositoryService, scheduler: Scheduler
 ) -> tuple[Trees, SessionService, Setup]:
     uncommitted = Uncommitted(on.confinement, on.tasks)
     trees = Trees(on.repositories, repositories, on.confinement, on.pool, uncommitted, on.layout)
@@ -387,13 +323,13 @@ def _sessions(
     return trees, service, setup
 
 
-def _expiry(on: _Ground, sessions: SessionService, closing: Closing) -> Expiry:
+def _expiry(on: Ground, sessions: SessionService, closing: Closing) -> Expiry:
     expiry = Expiry(on.expiries, on.sessions, closing, on.audit, on.instance.id)
     sessions.at_each_opening(expiry.wake)
     return expiry
 
 
-def _watching(on: _Ground, scheduler: Scheduler) -> Watching:
+def _watching(on: Ground, scheduler: Scheduler) -> Watching:
     watching = Watching(on.artifacts, scheduler, on.tasks)
     scheduler.at_each_collection(watching.artifacts_kept)
     return watching

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from debug_mcp.config import IsolationPolicy
+from debug_mcp.config import IsolationPolicy, Settings
 
 Command = Callable[[argparse.Namespace], int]
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -34,8 +34,7 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--isolation",
         choices=[str(policy) for policy in IsolationPolicy],
-        help="auto: bwrap where it works, else landlock, else none; require:bwrap fails closed, "
-        "require:landlock takes the best of both",
+        help=Settings.model_fields["isolation"].description,
     )
 
 

@@ -141,3 +141,9 @@ def installed(adapter: Adapter, path: str) -> str | None:
         return str(package)
     there = (shutil.which(name, path=path) for name in adapter.programs)
     return next((program for program in there if program), None)
+
+
+def lldb_program() -> str | None:
+    """Return where lldb itself is, beside its adapter; None where it is not."""
+    names = (program.replace("lldb-dap", "lldb") for program in LLDB.programs)
+    return next(filter(None, map(shutil.which, names)), None)

@@ -13,6 +13,8 @@ LOCALS = 12
 _VALUE_CHARACTERS = 100
 
 # ``frame #0: 0x… program`work(n=3) at work.c:12:9``, and ``thread #1, name = 'program'``.
+# What lldb is asked for the stacks of all threads.
+BACKTRACE = "thread backtrace all"
 _NATIVE_THREAD = re.compile(r"^[* ] thread #(\d+)(?:, name = '([^']*)')?")
 _NATIVE_VALUE = re.compile(r"^\([^)]*\) (?P<name>[A-Za-z_]\w*) = (?P<value>.*)$")
 _NATIVE_FRAME = re.compile(r"^\s+[* ] ?frame #\d+: 0x[0-9a-f]+ (.*)$")
@@ -89,7 +91,7 @@ def _values(stack: ThreadStack, variables: list[Message]) -> None:
 
 
 def native_stacks(said: str) -> list[ThreadStack]:
-    """Return the threads of ``thread backtrace all`` of lldb; none where it says none."""
+    """Return the threads of lldb's answer to ``BACKTRACE``; none where it says none."""
     stacks: list[ThreadStack] = []
     for line in said.splitlines():
         if thread := _NATIVE_THREAD.match(line):

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from debug_mcp.errors import NextCall
-from debug_mcp.models.base import Arguments, View
+from debug_mcp.models.base import Arguments, View, one_or_many
 from debug_mcp.models.sessions import SessionId
 
 READ_LIMIT_BYTES = 40_000
@@ -46,13 +46,9 @@ class Artifact:
         return self.media_type.startswith("text/") or self.media_type == XML
 
 
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 Globs = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=500)]],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     Field(max_length=50),
 ]
 

@@ -51,6 +51,11 @@ def _prune(value: object) -> Any:
     return value
 
 
+def one_or_many(value: object) -> object:
+    """Take a text for a list of it: models send one where a list of one is meant."""
+    return [value] if isinstance(value, str) else value
+
+
 def _round(seconds: float) -> float:
     return round(seconds, 1)
 

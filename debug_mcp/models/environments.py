@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from debug_mcp.models.base import one_or_many
 from debug_mcp.models.commands import SCRIPT_CHARACTERS
 
 BUILT = "/env"
@@ -56,10 +57,6 @@ def _plain_path(path: str) -> str:
     return "/".join(parts)
 
 
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def setup_script(steps: Sequence[str]) -> str:
     """Return one shell script: each step is shown, and the first that fails ends it."""
     return "\n".join(
@@ -80,13 +77,13 @@ def _check_together(steps: list[str]) -> list[str]:
 
 Steps = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=SCRIPT_CHARACTERS)]],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     Field(max_length=50),
     AfterValidator(_check_together),
 ]
 _Paths = Annotated[
     list[Annotated[str, Field(max_length=500), AfterValidator(_plain_path)]],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     Field(max_length=50),
 ]
 

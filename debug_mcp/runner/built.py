@@ -11,7 +11,7 @@ import re
 import secrets
 from pathlib import Path
 
-from debug_mcp.beneath import Refused, open_beneath, opened_root
+from debug_mcp.beneath import Refused, opened_beneath, opened_root
 from debug_mcp.folders import each_folder
 
 _SCRIPT_BYTES = 1 << 20
@@ -29,25 +29,22 @@ def free_scripts(environment: Path, seen: str) -> None:
         environment: Its folder. A hostile build may have filled it.
         seen: Its path as its own programs saw it.
     """
-    with contextlib.suppress(OSError, Refused), opened_root(environment) as root:
-        folder = open_beneath(root, "bin")
-        try:
-            with os.scandir(folder) as entries:
-                names = [entry.name for entry, _ in zip(entries, range(_SCRIPTS), strict=False)]
-            for name in names:
-                with contextlib.suppress(OSError, Refused):
-                    _free(folder, name, f"{seen}/bin/python".encode())
-        finally:
-            os.close(folder)
+    with (
+        contextlib.suppress(OSError, Refused),
+        opened_root(environment) as root,
+        opened_beneath(root, "bin") as folder,
+    ):
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry, _ in zip(entries, range(_SCRIPTS), strict=False)]
+        for name in names:
+            with contextlib.suppress(OSError, Refused):
+                _free(folder, name, f"{seen}/bin/python".encode())
 
 
 def _free(folder: int, name: str, python: bytes) -> None:
-    fd = open_beneath(folder, name)
-    try:
+    with opened_beneath(folder, name) as fd:
         found = os.fstat(fd)
         content = os.pread(fd, _SCRIPT_BYTES + 1, 0) if found.st_size <= _SCRIPT_BYTES else b""
-    finally:
-        os.close(fd)
     first = _LONG.match(content) or _SHORT.match(content)
     if first is None or not first[1].startswith(python):
         return

@@ -16,6 +16,7 @@ import anyio
 
 from debug_mcp.errors import ToolFailed
 from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner.limits import HEARING_OF_LARGE_FILES
 from debug_mcp.runner.sandbox import Confined
 
 OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
@@ -27,9 +28,9 @@ _REST_CHUNKS = 16  # as much as the largest pipe holds
 _FAULTY = (1, 126, 127)
 _SANDBOX_FAULTS = {Isolation.BWRAP: b"bwrap: ", Isolation.LANDLOCK: b"landlock: "}
 # In the process itself, and before what it starts: from outside it would come too late. A lower
-# limit that is there already stays. Who writes too large a file hears of it, and ends by no signal.
+# limit that is there already stays.
 _MEMORY = "ulimit -d {} 2>/dev/null; "
-_FILE = 'trap "" XFSZ; ulimit -f {} 2>/dev/null; '
+_FILE = HEARING_OF_LARGE_FILES + "ulimit -f {} 2>/dev/null; "
 _BLOCK = 512  # of `ulimit -f`
 
 

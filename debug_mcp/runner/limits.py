@@ -38,3 +38,6 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+# For a shell, before it becomes a program: who writes too large a file hears of it from the kernel,
+# and does not end by a signal without a word.
+HEARING_OF_LARGE_FILES = 'trap "" XFSZ; '

@@ -13,8 +13,9 @@ import anyio
 from debug_mcp.errors import ToolFailed
 from debug_mcp.models.sessions import Isolation
 from debug_mcp.runner import holder
+from debug_mcp.runner.boundary import entering, holding
 from debug_mcp.runner.capture import capture
-from debug_mcp.runner.sandbox import Confined, entering, holding
+from debug_mcp.runner.sandbox import Confined
 from debug_mcp.runner.supervisor import is_held
 
 HOLD_SECONDS = 10

@@ -1,4 +1,4 @@
-"""The boundary around a session: which arguments bubblewrap gets, and whether it works here.
+"""What a program of a session gets to see: the arguments of bubblewrap, or those of Landlock.
 
 An allow-listed root: what is not named is not there. A hide-list would not do, because a unix
 socket on a read-only mount can still be connected to.
@@ -6,16 +6,15 @@ socket on a read-only mount can still be connected to.
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import WORKSPACE, Isolation
+from debug_mcp.runner.boundary import BWRAP_PATH, CONTROL, NAMESPACES, PROC, Boundary
 from debug_mcp.runner.etc import current_etc
-from debug_mcp.runner.landlock.options import LAUNCHER, access, holes, probe, setting
+from debug_mcp.runner.landlock.options import LAUNCHER, access
 from debug_mcp.runner.shim.spec import STATUS_FD
 from debug_mcp.runner.toolchains import SYSTEM_ROOTS, Toolchains
 
@@ -23,51 +22,6 @@ HOME = "/home/agent"
 SCRIPTS = "/run/debug-mcp/bin"
 # What a command may write, as it sees it.
 _SESSION_ROOTS = (Path(WORKSPACE), Path(HOME), Path("/tmp"))  # noqa: S108
-PROBE_SECONDS = 10
-# By absolute path: a bwrap that somebody put on PATH is not the one to trust.
-BWRAP_PATH = "/usr/bin:/usr/local/bin:/bin"
-
-_NAMESPACES = (
-    "--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try",
-    # Without it a command could open another user namespace and gain capabilities there.
-    "--disable-userns",
-)  # fmt: skip
-
-_CONTROL = (
-    "--die-with-parent", "--new-session",
-    # As root the sandbox is open without it: umount and remount work.
-    "--cap-drop", "ALL",
-    "--hostname", "sandbox",
-)  # fmt: skip
-
-# bwrap leaves /proc/sys as it is, and its files ask for uid 0 instead of a capability: run by root,
-# a command could set core_pattern and with it start programs outside.
-_PROC = ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
-
-_REMEDY = (
-    "install bubblewrap (apt install bubblewrap, dnf install bubblewrap); on Ubuntu 24.04 also "
-    "install apparmor-profiles, copy /usr/share/apparmor/extra-profiles/bwrap-userns-restrict to "
-    "/etc/apparmor.d/ and load it with apparmor_parser -r; in a container allow user namespaces, "
-    "debug-mcp doctor says how; or accept running without a boundary with --isolation none"
-)
-
-_APART = (
-    "each command has a network of its own here, because nsenter (of util-linux) does not work: "
-    "a server that one command starts does not answer the next"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """What this machine offers: the level, and where it is less than the best, why.
-
-    Without ``nsenter`` each command has a network of its own, instead of the session's.
-    """
-
-    isolation: Isolation
-    bwrap: str | None = None
-    why: str | None = None
-    nsenter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,77 +78,6 @@ class Confined:
     def encoded_options(self) -> bytes:
         """The options as bubblewrap reads them: each ends with a NUL."""
         return b"".join(os.fsencode(option) + b"\0" for option in self.options)
-
-
-def choose_boundary(policy: IsolationPolicy) -> Boundary:
-    """Return the best level that really works here, as far as the policy allows.
-
-    Blocks for some milliseconds: call it in a thread.
-
-    Raises:
-        Unavailable: The policy requires a level that does not work; the message names the remedy.
-    """
-    if policy is IsolationPolicy.NONE:
-        return Boundary(Isolation.NONE, why="chosen by the setting isolation=none")
-    bwrap = shutil.which("bwrap", path=BWRAP_PATH)
-    problem = "bwrap is not installed" if bwrap is None else _probe(bwrap)
-    if bwrap is not None and problem is None:
-        nsenter = _find_nsenter(bwrap)
-        return Boundary(Isolation.BWRAP, bwrap, None if nsenter else _APART, nsenter)
-    if policy is IsolationPolicy.REQUIRE_BWRAP:
-        raise Unavailable(f"no sandbox: {problem}; {_REMEDY}")
-    lacking = probe()
-    if lacking is None:
-        said = f"{problem}; Landlock confines commands instead: {holes()}"
-        return Boundary(Isolation.LANDLOCK, why=f"{said}; for more, {_REMEDY}")
-    if policy is IsolationPolicy.REQUIRE_LANDLOCK:
-        raise Unavailable(f"no sandbox: {problem}; {lacking}; {_REMEDY}")
-    return Boundary(Isolation.NONE, why=f"{problem}; {lacking}; {_REMEDY}")
-
-
-def holding(bwrap: str) -> tuple[str, ...]:
-    """Return what starts a program in a network namespace of its own, and otherwise outside."""
-    outside = ("--dev-bind", "/", "/", "--chdir", "/")
-    return (bwrap, "--unshare-user", "--unshare-net", *outside, "--")
-
-
-def entering(nsenter: str, pid: int) -> tuple[str, ...]:
-    """Return what starts a program in another process's network namespace."""
-    return (nsenter, "--target", str(pid), "--user", "--net", "--preserve-credentials")
-
-
-def _probe(bwrap: str, *before: str) -> str | None:
-    """Start the smallest full sandbox; its version number alone proves nothing."""
-    arguments = [*before, bwrap, *_NAMESPACES, *([] if before else ["--unshare-net"]), *_CONTROL]
-    arguments += ["--ro-bind", "/", "/", *_PROC, "--dev", "/dev", "--", "/bin/true"]
-    try:
-        done = subprocess.run(
-            arguments, capture_output=True, env={}, timeout=PROBE_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"bwrap did not start: {error}"
-    if done.returncode == 0:
-        return None
-    return f"bwrap does not work here: {done.stderr.decode('utf-8', 'replace').strip()}"
-
-
-def _find_nsenter(bwrap: str) -> str | None:
-    """Return what really enters another sandbox's network from here, if there is such a thing."""
-    nsenter = shutil.which("nsenter", path=BWRAP_PATH)
-    if nsenter is None:
-        return None
-    waits = ("/bin/sh", "-c", "echo $$; read end")
-    with subprocess.Popen(
-        (*holding(bwrap), *waits),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={},
-    ) as holder:
-        pid = b"" if holder.stdout is None else holder.stdout.readline()
-        works = pid and _probe(bwrap, *entering(nsenter, int(pid))) is None
-        holder.kill()
-    return nsenter if works else None
 
 
 class Sandbox:
@@ -263,17 +146,19 @@ class Sandbox:
         if self.boundary.isolation is Isolation.NONE:
             return Confined(name, tuple(arguments), dict(environment), where, Isolation.NONE)
         if self.boundary.bwrap is None:
-            given = (*self._access(folders, readable, scripts, binds), *setting(environment, where))
+            given = (
+                *self._access(folders, readable, scripts, binds),
+                *_setting(environment, where),
+            )
             given += ("--network",) if network else ()
             given += () if supervised else ("--die-with-parent",)
             return Confined(name, tuple(arguments), {}, "/", Isolation.LANDLOCK, LAUNCHER, given)
         arguments = [*(_taking_terminal() if terminal else ()), *arguments]
-        options = [*_NAMESPACES, *_CONTROL]
+        options = [*NAMESPACES, *CONTROL]
         options += [] if network or entering else ["--unshare-net"]
         options += ["--json-status-fd", str(STATUS_FD)] if supervised else []
         options += self._mounts(folders, readable, scripts, binds)
-        options += ["--chdir", where]
-        options += _variables(environment)
+        options += _setting(environment, where)
         return Confined(
             name,
             tuple(arguments),
@@ -336,9 +221,13 @@ class Sandbox:
         return options
 
 
-def _variables(environment: Mapping[str, str]) -> list[str]:
-    """As options and not as bwrap's own environment: a caller's LD_PRELOAD must not reach bwrap."""
-    return [part for name, value in environment.items() for part in ("--setenv", name, value)]
+def _setting(environment: Mapping[str, str], folder: str) -> list[str]:
+    """Return the options for a program's folder and variables.
+
+    Not as the launcher's own environment: a caller's LD_PRELOAD must not reach that.
+    """
+    variables = [part for item in environment.items() for part in ("--setenv", *item)]
+    return ["--chdir", folder, *variables]
 
 
 def _taking_terminal() -> tuple[str, ...]:
@@ -363,7 +252,7 @@ def _system(etc: Path) -> list[str]:
             options += ["--symlink", str(root.readlink()), str(root)]
         else:
             options += ["--ro-bind-try", str(root), str(root)]
-    options += ["--dev", "/dev", *_PROC, "--tmpfs", "/run", "--tmpfs", "/var"]
+    options += ["--dev", "/dev", *PROC, "--tmpfs", "/run", "--tmpfs", "/var"]
     return [*options, "--symlink", "../tmp", "/var/tmp"]  # noqa: S108
 
 

@@ -13,11 +13,12 @@ from debug_mcp.models.commands import Command
 from debug_mcp.models.environments import BUILT
 from debug_mcp.models.network import NetworkPolicy
 from debug_mcp.models.sessions import Isolation, WorkSession
+from debug_mcp.runner.boundary import Boundary, choose_boundary
 from debug_mcp.runner.capture import Captured, capture
 from debug_mcp.runner.environment import TERMINAL, command_environment, network_environment
 from debug_mcp.runner.interpreter import make_environment
 from debug_mcp.runner.network import enter_network
-from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox, choose_boundary
+from debug_mcp.runner.sandbox import Bind, Confined, Folders, Sandbox
 from debug_mcp.runner.toolchains import Toolchains
 from debug_mcp.service.launches import AdapterProgram
 from debug_mcp.service.limits import memory_limit

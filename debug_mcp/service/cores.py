@@ -5,17 +5,15 @@ call's ``artifacts`` ask for cores. What the debugger says of it is kept beside 
 it outlives the session; the core itself becomes an artifact and leaves the tree.
 """
 
-import contextlib
 import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from debug_mcp.artifacts.collect import Files, Kept
-from debug_mcp.beneath import Refused, open_beneath, opened_root
-from debug_mcp.debuggers.adapters import LLDB
-from debug_mcp.debuggers.stacks import ThreadStack, native_stacks, native_values
+from debug_mcp.beneath import Refused, opened_beneath, opened_root
+from debug_mcp.debuggers.adapters import LLDB, lldb_program
+from debug_mcp.debuggers.stacks import BACKTRACE, ThreadStack, native_stacks, native_values
 from debug_mcp.debuggers.values import clip
 from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.artifacts import ArtifactKind
@@ -34,7 +32,7 @@ READ_SECONDS = 20
 _THREADS = 20
 _SEEN = "/run/debug-mcp/core"
 _PATTERN = Path("/proc/sys/kernel/core_pattern")
-_BACKTRACE, _VARIABLES = "thread backtrace all", "frame variable"
+_VARIABLES = "frame variable"
 _REASON = re.compile(r"^\* thread #\d+(?:, name = '(?P<name>[^']*)')?, stop reason = (?P<why>.+)$")
 
 
@@ -85,8 +83,7 @@ class Cores:
 
     async def _read(self, session: WorkSession, core: Kept) -> ProcessView:
         """Return what the debugger says of a core, in the session's sandbox: it may be forged."""
-        names = (program.replace("lldb-dap", "lldb") for program in LLDB.programs)
-        lldb = next(filter(None, map(shutil.which, names)), None)
+        lldb = lldb_program()
         if lldb is None:
             return _view(core, "crashed", [], f"no lldb to read it: {LLDB.remedy}")
         sandbox = await self._confinement.sandbox(session)
@@ -95,7 +92,7 @@ class Cores:
             self._confinement.folders(session),
             [
                 lldb, "--no-lldbinit", "--batch", "--core", sandbox.seen(bind),
-                "-o", _BACKTRACE, "-o", _VARIABLES,
+                "-o", BACKTRACE, "-o", _VARIABLES,
             ],
             environment={"PATH": sandbox.toolchains.path},
             binds=(bind,),
@@ -106,7 +103,7 @@ class Cores:
         except DebugMcpError as error:
             return _view(core, "crashed", [], str(error))
         text = said.output.decode("utf-8", "replace")
-        _, _, rest = text.partition(f"(lldb) {_BACKTRACE}")
+        _, _, rest = text.partition(f"(lldb) {BACKTRACE}")
         backtrace, _, variables = rest.partition(f"(lldb) {_VARIABLES}")
         stacks = native_stacks(backtrace)
         if not stacks:
@@ -134,19 +131,10 @@ def _take_out(tree: Path, name: str, since: float) -> bool:
     """Remove a file from a tree unless it is older; return whether it was not."""
     path = PurePosixPath(name)
     try:
-        with opened_root(tree) as root, _opened(root, str(path.parent)) as folder:
+        with opened_root(tree) as root, opened_beneath(root, str(path.parent)) as folder:
             fresh = os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_ctime >= since
             if fresh:
                 os.unlink(path.name, dir_fd=folder)
             return fresh
     except (OSError, Refused):  # somebody is changing the tree meanwhile
         return False
-
-
-@contextlib.contextmanager
-def _opened(root: int, path: str) -> Iterator[int]:
-    fd = open_beneath(root, path)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -1,5 +1,6 @@
 """What commands may use by this server's settings, and what is said of one that used more."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -59,8 +60,11 @@ def room_of(settings: Settings, mirror: Path) -> int | None:
     """
     if not settings.repository_bytes:
         return None
-    entries = (entry for _, found in each_folder(mirror) for entry in found)
-    used = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+    used = 0
+    for _, entries in each_folder(mirror):
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # git's own, for a moment
+                used += entry.stat(follow_symlinks=False).st_size
     return max(settings.repository_bytes - used, _LEAST_BYTES)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import anyio
 
-from debug_mcp.debuggers.adapters import LLDB
+from debug_mcp.debuggers.adapters import LLDB, lldb_program
 from debug_mcp.debuggers.stacks import (
+    BACKTRACE,
     ThreadStack,
     Unreadable,
     native_stacks,
@@ -29,7 +30,6 @@ CHARACTERS = 5000  # of all together
 _MOST_PROCESSES = 200
 _COMMAND_CHARACTERS = 200
 _STATES = {"R": "running", "S": "sleeping", "D": "waiting for a disk", "T": "stopped", "Z": "ended"}
-_BACKTRACE = "thread backtrace all"
 _NOT_OURS = (
     "the kernel does not let one process look into another here: run the server as root, or set "
     "kernel.yama.ptrace_scope to 0"
@@ -101,13 +101,12 @@ async def _python(
 
 
 async def _native(process: Process, nsenter: str | None) -> tuple[list[ThreadStack], str | None]:
-    names = (program.replace("lldb-dap", "lldb") for program in LLDB.programs)
-    lldb = next(filter(None, map(shutil.which, names)), None)
+    lldb = lldb_program()
     if lldb is None:
         return [], f"no lldb for programs of machine code: {LLDB.remedy}"
-    options = ("--no-lldbinit", "--batch", "-p", str(process.inside), "-o", _BACKTRACE)
+    options = ("--no-lldbinit", "--batch", "-p", str(process.inside), "-o", BACKTRACE)
     said = await look(process, lldb, options, nsenter)
-    _, _, backtrace = said.output.decode("utf-8", "replace").rpartition(f"(lldb) {_BACKTRACE}")
+    _, _, backtrace = said.output.decode("utf-8", "replace").rpartition(f"(lldb) {BACKTRACE}")
     stacks = native_stacks(backtrace)
     return stacks, None if stacks else clip(said.message or "lldb says nothing of it")
 

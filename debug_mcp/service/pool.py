@@ -35,6 +35,7 @@ class Pool:
     def __init__(
         self,
         repositories: Repositories,
+        contents: Contents,
         confinement: Confinement,
         settings: Settings,
         layout: Layout,
@@ -49,7 +50,7 @@ class Pool:
         self._instance = instance
         self._observers = observers
         self._tasks = tasks
-        self._contents = Contents(settings)
+        self._contents = contents
         self._filling: set[str] = set()
         self._too_large: set[str] = set()
 

@@ -9,8 +9,9 @@ from debug_mcp.config import Layout, Settings, user_environment
 from debug_mcp.errors import DebugMcpError, Unavailable
 from debug_mcp.models.server import CheckView, ReadyView
 from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner.boundary import choose_boundary
 from debug_mcp.runner.capture import capture
-from debug_mcp.runner.sandbox import Confined, choose_boundary
+from debug_mcp.runner.sandbox import Confined
 from debug_mcp.store.database import Database
 
 # Nobody can make the server look more often than this, however often it is asked.

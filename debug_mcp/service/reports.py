@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from debug_mcp.beneath import Refused, check_regular, open_beneath
+from debug_mcp.beneath import Refused, check_regular, opened_beneath
 from debug_mcp.runner.sandbox import Bind
 from debug_mcp.testreports import injected_folder
 from debug_mcp.testreports.junit import Unreadable, read_junit
@@ -124,7 +124,7 @@ class News:
 
     def _lines(self, folder: int, name: str) -> bytes:
         start = self._seen.get(name, 0)
-        with contextlib.suppress(Refused), _opened(folder, name) as fd:
+        with contextlib.suppress(Refused), opened_beneath(folder, name) as fd:
             size = check_regular(fd, TOTAL_BYTES).st_size
             data = os.pread(fd, max(size - start, 0), start)
             whole = data[: data.rfind(b"\n") + 1]
@@ -145,17 +145,7 @@ def _files(folder: int) -> Iterator[tuple[int, bytes]]:
             changed = entry.stat(follow_symlinks=False).st_mtime_ns
             found.append((min(changed, time.time_ns()), entry.name))
     for written, name in sorted(found):
-        with contextlib.suppress(Refused), _opened(folder, name) as fd:
+        with contextlib.suppress(Refused), opened_beneath(folder, name) as fd:
             size = check_regular(fd, left).st_size
             left -= size
             yield written, os.pread(fd, size, 0)
-
-
-@contextlib.contextmanager
-def _opened(folder: int, name: str) -> Iterator[int]:
-    """Open a file below an open folder, and close it."""
-    fd = open_beneath(folder, name)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

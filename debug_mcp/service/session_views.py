@@ -61,10 +61,15 @@ def session_view(
         hint=_misfit(python, project.requires_python),
         next=run if session.state is SessionState.READY else reopened,
     )
-    if session.isolation is not Isolation.BWRAP:
-        paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
-        return view.model_copy(update={"workspace": str(folders.tree), "paths": paths})
-    return view
+    return view.model_copy(update=real_paths(session, folders))
+
+
+def real_paths(session: WorkSession, folders: Folders) -> dict[str, object]:
+    """Return what a view says of paths; nothing in the sandbox, where they are always the same."""
+    if session.isolation is Isolation.BWRAP:
+        return {}
+    paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
+    return {"workspace": str(folders.tree), "paths": paths}
 
 
 def _uncommitted_view(made: Made) -> UncommittedView | None:

@@ -20,8 +20,6 @@ from debug_mcp.models.repositories import Repository
 from debug_mcp.models.sessions import (
     WORKSPACE,
     ExportView,
-    Isolation,
-    PathsView,
     SessionState,
     WorkSession,
 )
@@ -29,6 +27,7 @@ from debug_mcp.service.artifacts import collected_view
 from debug_mcp.service.command_views import command_row
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.exports import ExportService
+from debug_mcp.service.session_views import real_paths
 from debug_mcp.service.sessions import SessionService
 from debug_mcp.service.setup import Setup
 from debug_mcp.store.artifacts import Artifacts
@@ -149,10 +148,8 @@ class StatusService:
             "network": self._confinement.shares_network(principal, session),
             "workspace": WORKSPACE,
             "setup": await self._setup.of(session),
+            **real_paths(session, folders),
         }
-        if session.isolation is not Isolation.BWRAP:
-            paths = PathsView(workspace=str(folders.tree), home=str(folders.home))
-            said.update(workspace=str(folders.tree), paths=paths)
         run = self._confinement.git_in(session)
         try:
             with anyio.fail_after(LOOK_SECONDS):

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from debug_mcp.alike import closest
-from debug_mcp.beneath import Refused, open_beneath, opened_root
+from debug_mcp.beneath import Refused, opened_beneath, opened_root
 from debug_mcp.errors import Unavailable
 
 CANDIDATES = 3
@@ -92,13 +92,10 @@ class Surroundings:
     def entry(self, path: str) -> Entry | None:
         """Return what is at a path of the tree, or None when nothing can be told."""
         with contextlib.suppress(OSError, Refused, Unavailable), opened_root(self.tree) as root:
-            fd = open_beneath(root, path)
-            try:
+            with opened_beneath(root, path) as fd:
                 found = os.fstat(fd)
                 kind = _SYSTEM_KINDS.get(stat.S_IFMT(found.st_mode))
                 head = os.pread(fd, FIRST_LINE_BYTES, 0) if kind == "file" else b""
-            finally:
-                os.close(fd)
             return Entry(kind, bool(found.st_mode & 0o111), head) if kind else None
         return None
 
@@ -117,13 +114,12 @@ def near(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _names(root: Path, folder: str) -> list[str]:
-    with contextlib.suppress(OSError, Refused, Unavailable):
-        with opened_root(root) as opened:
-            fd = open_beneath(opened, folder or ".")
-        try:
-            return list(_listed(fd))
-        finally:
-            os.close(fd)
+    with (
+        contextlib.suppress(OSError, Refused, Unavailable),
+        opened_root(root) as opened,
+        opened_beneath(opened, folder or ".") as fd,
+    ):
+        return list(_listed(fd))
     return []
 
 

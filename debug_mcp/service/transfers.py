@@ -4,9 +4,7 @@ Everybody who sees a transfer under way follows it to its end, whichever server 
 to hold the mirror's lock then settles it.
 """
 
-import errno
 import logging
-import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -20,6 +18,7 @@ from debug_mcp.config import Settings
 from debug_mcp.errors import DebugMcpError, ToolFailed
 from debug_mcp.models.base import Report
 from debug_mcp.models.repositories import Repository
+from debug_mcp.runner.limits import HEARING_OF_LARGE_FILES
 from debug_mcp.runner.output import tail
 from debug_mcp.runner.sandbox import Confined
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun, is_held, read_exit
@@ -27,6 +26,7 @@ from debug_mcp.service.limits import transfer_limit_hint, transfer_limits
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.store.repositories import Repositories
 from debug_mcp.worktrees.connections import Connection, clone_fault
+from debug_mcp.worktrees.fetches import met_file_limit
 
 # Git tells its progress every second: one that says nothing for so long waits for nobody.
 IDLE_SECONDS = 600
@@ -34,10 +34,7 @@ OUTPUT_BYTES = 16 * 1024 * 1024
 GRACE_SECONDS = 5
 LOOK_SECONDS = 0.25
 _TAIL_BYTES = 4000
-# Git then hears from the kernel that a file grows too large, and says so. By the signal it would
-# end without a word.
-_TOLD_OF_LARGE_FILES = ("sh", "-c", 'trap "" XFSZ; exec "$@"', "sh")
-_TOO_LARGE = os.strerror(errno.EFBIG)
+_HEARING = ("sh", "-c", f'{HEARING_OF_LARGE_FILES}exec "$@"', "sh")
 
 # Brings what has ended to where it belongs; None when nobody saw its end. The mirror is locked.
 Settle = Callable[[Repository, Exit | None], Awaitable[None]]
@@ -83,7 +80,7 @@ class Transfers:
             into: The mirror's folder, which a clone makes.
         """
         limits = await anyio.to_thread.run_sync(transfer_limits, self._settings, into)
-        program = replace(program, arguments=(*_TOLD_OF_LARGE_FILES, *program.arguments))
+        program = replace(program, arguments=(*_HEARING, *program.arguments))
         job = Job(program, self._seconds, GRACE_SECONDS, OUTPUT_BYTES, IDLE_SECONDS, limits=limits)
         self._supervisor.start(self.folder(repository), job)
 
@@ -132,7 +129,7 @@ class Transfers:
             case "idle_timeout":
                 return ToolFailed(f"the {self._kind} heard nothing for {IDLE_SECONDS} s")
         text = tail(self.folder(repository) / "output", _TAIL_BYTES).text
-        if seen.limit is not None or _TOO_LARGE in text:
+        if seen.limit is not None or met_file_limit(text):
             name = "file_bytes" if seen.limit is None else seen.limit[0]
             why = transfer_limit_hint(self._settings, name)
             return ToolFailed(f"the {self._kind} was ended: {why}")

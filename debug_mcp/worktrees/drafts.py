@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from debug_mcp.beneath import Refused, open_beneath, opened_root
+from debug_mcp.beneath import Refused, open_beneath, opened_beneath, opened_root
 from debug_mcp.errors import Conflict, InvalidInput
 from debug_mcp.models.files import FileKind
 from debug_mcp.worktrees.files import kind_of
@@ -143,17 +143,12 @@ def check_editable(path: str, status: os.stat_result) -> None:
 def _link(root: int, path: str) -> tuple[Seen, Content] | None:
     above, _, name = path.rpartition("/")
     try:
-        folder = open_beneath(root, above or ".")
-    except Refused:
+        with opened_beneath(root, above or ".") as folder:
+            target = os.readlink(name, dir_fd=folder)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            return Seen.of(status), Content(os.fsencode(target), is_link=True)
+    except (Refused, OSError):
         return None
-    try:
-        target = os.readlink(name, dir_fd=folder)
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        return Seen.of(status), Content(os.fsencode(target), is_link=True)
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
 
 
 def _executable(mode: int, like: int) -> int:

@@ -4,6 +4,8 @@ First a look at the names, which is all when nothing has changed. A remote upstr
 script, so that look and fetch are one process tree that can be followed and ended.
 """
 
+import errno
+import os
 import shlex
 from pathlib import Path
 from typing import NamedTuple
@@ -105,3 +107,8 @@ def script(
 
 def _depth_line(depth: int | None) -> str:
     return f"{_DEPTH}{depth or ''}"
+
+
+def met_file_limit(said: str) -> bool:
+    """Return whether git says that the kernel let a file grow no larger."""
+    return os.strerror(errno.EFBIG) in said

@@ -3,8 +3,6 @@
 Explicit refspecs, because ``--mirror`` would bring every pull request and prune our own refs.
 """
 
-import errno
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +18,7 @@ from debug_mcp.worktrees.fetches import (
     fetch_arguments,
     listing,
     look_arguments,
+    met_file_limit,
     parse_listing,
     script,
 )
@@ -276,7 +275,7 @@ class Mirror:
                 over=connection,
             )
         )  # fmt: skip
-        if os.strerror(errno.EFBIG) in found.message:
+        if met_file_limit(found.message):
             raise ToolFailed(
                 f"{ref} is not fetched: the mirror would take more disk than the operator's "
                 "setting repository_bytes allows"

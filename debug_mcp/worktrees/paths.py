@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from debug_mcp.alike import closest
-from debug_mcp.beneath import Refused, open_beneath
+from debug_mcp.beneath import Refused, opened_beneath
 from debug_mcp.errors import InvalidInput, NotFound
 
 _CANDIDATES = 5
@@ -113,16 +113,15 @@ def _walk(root: int) -> Iterator[str]:
     waiting = deque(["."])
     while waiting:
         folder = waiting.popleft()
-        with contextlib.suppress(Refused, OSError):
-            fd = open_beneath(root, folder)
-            try:
-                with os.scandir(fd) as entries:
-                    for entry in itertools.islice(entries, _LOOKED_AT):
-                        path = entry.name if folder == "." else f"{folder}/{entry.name}"
-                        with contextlib.suppress(UnicodeEncodeError):
-                            path.encode()
-                            yield path
-                        if entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED:
-                            waiting.append(path)
-            finally:
-                os.close(fd)
+        with (
+            contextlib.suppress(Refused, OSError),
+            opened_beneath(root, folder) as fd,
+            os.scandir(fd) as entries,
+        ):
+            for entry in itertools.islice(entries, _LOOKED_AT):
+                path = entry.name if folder == "." else f"{folder}/{entry.name}"
+                with contextlib.suppress(UnicodeEncodeError):
+                    path.encode()
+                    yield path
+                if entry.is_dir(follow_symlinks=False) and entry.name not in _SKIPPED:
+                    waiting.append(path)

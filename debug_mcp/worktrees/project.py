@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from debug_mcp.beneath import Refused, check_regular, open_beneath, opened_root
+from debug_mcp.beneath import Refused, check_regular, open_beneath, opened_beneath, opened_root
 
 FILE_BYTES = 256 * 1024
 _PYTEST = "pytest -q"
@@ -75,16 +75,10 @@ class _Files:
     def names(self, folder: str) -> list[str]:
         """Return some names of a folder, sorted."""
         try:
-            fd = open_beneath(self._root, folder)
-        except Refused:
-            return []
-        try:
-            with os.scandir(fd) as entries:
+            with opened_beneath(self._root, folder) as fd, os.scandir(fd) as entries:
                 return sorted(entry.name for entry in itertools.islice(entries, _NAMES_READ))
-        except NotADirectoryError:
+        except (Refused, NotADirectoryError):
             return []
-        finally:
-            os.close(fd)
 
     def toml(self, path: str) -> dict[str, Any]:
         try:

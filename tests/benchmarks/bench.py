@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.models.sessions import Isolation
-from debug_mcp.runner.sandbox import Boundary, choose_boundary
+from debug_mcp.runner.boundary import Boundary, choose_boundary
 from tests.benchmarks.client import Client
 from tests.upstream import CALCULATOR, Upstream
 

@@ -7,7 +7,7 @@ import pytest
 from debug_mcp.cli.serving import run_http
 from debug_mcp.config import IsolationPolicy, Settings
 from debug_mcp.errors import InvalidInput, Unavailable
-from debug_mcp.runner import sandbox
+from debug_mcp.runner import boundary
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 async def test_without_a_sandbox_a_server_starts_only_when_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary, "BWRAP_PATH", str(tmp_path))
     settings = Settings(data_dir=tmp_path, http_port=0, isolation=IsolationPolicy.AUTO)
     with pytest.raises(Unavailable, match="no sandbox: bwrap is not installed"):
         await run_http(settings)

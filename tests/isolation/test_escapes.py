@@ -66,7 +66,7 @@ OPEN_IN_LANDLOCK = {"see_the_server_among_the_processes"}
 OPEN_IN_LANDLOCK_ONLINE = OPEN_IN_LANDLOCK | {"connect_to_the_loopback_of_the_host"}
 # As it is installed on a machine without bubblewrap; its arguments are as usual.
 WITHOUT_BWRAP = (
-    "import sys; from debug_mcp.runner import sandbox; sandbox.BWRAP_PATH = '/nowhere'; "
+    "import sys; from debug_mcp.runner import boundary; boundary.BWRAP_PATH = '/nowhere'; "
     "from debug_mcp.cli import main; sys.exit(main())  # debug_mcp"
 )
 # The targets are not in its arguments, where it would find them itself.

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from debug_mcp.config import IsolationPolicy
-from debug_mcp.runner.sandbox import Confined, Folders, Sandbox, choose_boundary
+from debug_mcp.runner.boundary import choose_boundary
+from debug_mcp.runner.sandbox import Confined, Folders, Sandbox
 from debug_mcp.runner.supervisor import Exit, Job, Supervisor
 from debug_mcp.runner.toolchains import find_toolchains
 

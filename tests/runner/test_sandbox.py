@@ -11,8 +11,10 @@ import pytest
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner import boundary as boundary_module
 from debug_mcp.runner import sandbox as sandbox_module
-from debug_mcp.runner.sandbox import Sandbox, choose_boundary
+from debug_mcp.runner.boundary import choose_boundary
+from debug_mcp.runner.sandbox import Sandbox
 from debug_mcp.runner.toolchains import Toolchains
 from tests.runner.conftest import Runs, only_bwrap
 
@@ -201,7 +203,7 @@ def test_where_bwrap_does_not_work_auto_steps_down_and_says_the_remedy(
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary_module, "BWRAP_PATH", str(tmp_path))
     boundary = choose_boundary(IsolationPolicy.AUTO)
     assert boundary.isolation is Isolation.NONE
     assert boundary.why is not None
@@ -214,7 +216,7 @@ def test_where_bwrap_does_not_work_auto_steps_down_and_says_the_remedy(
 def test_where_bwrap_is_missing_the_remedy_is_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary_module, "BWRAP_PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"bwrap is not installed.*install bubblewrap"):
         choose_boundary(IsolationPolicy.REQUIRE_BWRAP)
 
@@ -225,7 +227,7 @@ def test_without_nsenter_the_boundary_says_that_commands_have_networks_of_their_
 ) -> None:
     assert choose_boundary(IsolationPolicy.AUTO).why is None
     (tmp_path / "bwrap").symlink_to("/usr/bin/bwrap")
-    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary_module, "BWRAP_PATH", str(tmp_path))
     boundary = choose_boundary(IsolationPolicy.AUTO)
     assert boundary.isolation is Isolation.BWRAP
     assert boundary.nsenter is None

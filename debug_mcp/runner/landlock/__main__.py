@@ -23,7 +23,6 @@ from debug_mcp.runner.shim.processes import die_with
 _VALUES = {
     "--read": 1, "--write": 1, "--network": 0, "--setenv": 2, "--chdir": 1, "--die-with-parent": 0,
 }  # fmt: skip
-_READY = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
 
 class Options:
@@ -31,7 +30,7 @@ class Options:
 
     def __init__(self, data: bytes) -> None:
         self.readable: list[str] = []
-        self.writable: list[str] = list(_READY)
+        self.writable: list[str] = []
         self.environment: dict[str, str] = {}
         self.folder = "/"
         self.network = self.dies = False

@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from debug_mcp.runner import landlock
@@ -19,6 +19,7 @@ LAUNCHER = (sys.executable, "-I", "-S", str(PROGRAM))
 PROBE_SECONDS = 10
 # Of the whole machine; what of a process is nobody else's business, the kernel keeps to itself.
 _COMMON = (Path("/proc"), Path("/dev/random"), Path("/dev/urandom"))
+_DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "tty"))
 # Another file is not read: 0. The other way round there is no boundary.
 _TRIED = ("/bin/sh", "-c", 'cat "$0" 2>/dev/null && exit 3; exit 0')
 
@@ -32,13 +33,13 @@ def access(
         readable: Beside the system's own.
         hidden: A folder that is not to be seen in anything of that, if it is there.
         own: What may be read wherever it is.
-        writable: What may be written.
+        writable: What may be written, beside devices that hold nothing.
     """
     common = (*SYSTEM_ROOTS, *_COMMON, *_everybodys(ETC), *readable)
     seen = [part for place in common for part in _without(place, hidden)]
     return [
         *(word for path in (*seen, *own) for word in ("--read", str(path))),
-        *(word for path in writable for word in ("--write", str(path))),
+        *(word for path in (*_DEVICES, *writable) for word in ("--write", str(path))),
     ]
 
 
@@ -49,12 +50,6 @@ def _everybodys(folder: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):  # a link to nowhere
                 if entry.stat().st_mode & stat.S_IROTH:
                     yield Path(entry.path)
-
-
-def setting(environment: Mapping[str, str], folder: str) -> list[str]:
-    """Return the options for a program's variables and its folder."""
-    variables = [part for item in environment.items() for part in ("--setenv", *item)]
-    return [*variables, "--chdir", folder]
 
 
 def _without(place: Path, hidden: Path) -> Iterator[Path]:
@@ -82,7 +77,7 @@ def probe() -> str | None:
     if abi < rules.LEAST_ABI:
         return f"this kernel's Landlock is too old (version {abi}; {rules.LEAST_ABI} is needed)"
     with tempfile.NamedTemporaryFile() as outside, tempfile.TemporaryFile() as options:
-        wanted = [*access((), Path(outside.name), (), ()), *setting({}, "/")]
+        wanted = access((), Path(outside.name), (), ())
         options.write(b"".join(os.fsencode(word) + b"\0" for word in wanted))
         options.seek(0)
         asked = (*LAUNCHER, "--args", str(options.fileno()), "--", *_TRIED, outside.name)

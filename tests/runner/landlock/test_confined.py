@@ -14,9 +14,10 @@ import pytest
 
 from debug_mcp.errors import ToolFailed
 from debug_mcp.models.sessions import Isolation
+from debug_mcp.runner.boundary import Boundary
 from debug_mcp.runner.capture import capture
 from debug_mcp.runner.landlock import rules
-from debug_mcp.runner.sandbox import Bind, Boundary, Confined, Folders, Sandbox
+from debug_mcp.runner.sandbox import Bind, Confined, Folders, Sandbox
 from debug_mcp.runner.supervisor import Stdin
 from debug_mcp.runner.toolchains import find_toolchains
 from tests.runner.conftest import Runs
@@ -71,7 +72,7 @@ async def test_nothing_else_is_read_written_emptied_or_moved(runs: Runs, outside
     for attempt in (
         f"cat {outside}", f"echo x > {outside}", f"truncate -s 0 {outside}", f"rm {outside}",
         f"mv {outside} here", f"ln {outside} here", f"cat {data}/ledger", f"ls {data}",
-        f"touch {outside.parent}/new", "echo x > /etc/new", "cat /root/.profile", "ls /tmp",
+        f"touch {outside.parent}/new", "echo x > /etc/new", "cat /etc/shadow", "ls /tmp",
         "ls /dev/shm", "touch /dev/shm/new",
     ):  # fmt: skip
         seen, said = await runs.run(attempt)

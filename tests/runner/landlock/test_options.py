@@ -9,9 +9,9 @@ import pytest
 from debug_mcp.config import IsolationPolicy
 from debug_mcp.errors import Unavailable
 from debug_mcp.models.sessions import Isolation
-from debug_mcp.runner import sandbox as sandbox_module
+from debug_mcp.runner import boundary as boundary_module
+from debug_mcp.runner.boundary import choose_boundary
 from debug_mcp.runner.landlock import calls, options, rules
-from debug_mcp.runner.sandbox import choose_boundary
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 
@@ -48,7 +48,7 @@ def test_it_is_tried_for_real_and_taken_only_where_bwrap_does_not_work(
         pytest.skip("this kernel's Landlock is missing or too old")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert options.probe() is None
-    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary_module, "BWRAP_PATH", str(tmp_path))
     for policy in (IsolationPolicy.AUTO, IsolationPolicy.REQUIRE_LANDLOCK):
         boundary = choose_boundary(policy)
         assert boundary.isolation is Isolation.LANDLOCK
@@ -60,7 +60,7 @@ def test_it_is_tried_for_real_and_taken_only_where_bwrap_does_not_work(
 def test_where_neither_works_a_policy_that_requires_it_fails_closed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sandbox_module, "BWRAP_PATH", str(tmp_path))
+    monkeypatch.setattr(boundary_module, "BWRAP_PATH", str(tmp_path))
     monkeypatch.setattr(rules, "version", lambda: 0)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Unavailable, match=r"no Landlock.*install bubblewrap"):
