@@ -1,12 +1,11 @@
 """Commands as an agent follows them, over every way in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect
+from tests.clients import Agent, connect
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -20,19 +19,6 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         data_dir=tmp_path / "data", isolation=IsolationPolicy.REQUIRE_BWRAP, grace_seconds=1
     )
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
-
-
-@pytest.fixture
-async def session(agent: Agent, upstream: Upstream) -> str:
-    view = await agent.call("session_create", repository=str(upstream.path))
-    session: str = view["session_id"]
-    return session
 
 
 async def test_a_queue_is_seen_and_passed_by_what_runs_beside_it(

@@ -1,6 +1,5 @@
 """Environments: what a repository's set-up builds once, for all sessions that need the same."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,6 @@ def upstream(tmp_path: Path) -> Upstream:
 def way() -> str:
     """One way is enough where the story is of what commands find."""
     return "memory-modern"
-
-
-@pytest.fixture
-async def agent(way: str, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(way, settings) as agent:
-        yield agent
 
 
 async def registered(agent: Agent, upstream: Upstream, **recipe: Any) -> None:

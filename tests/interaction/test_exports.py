@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, opened, run
+from tests.clients import Agent, connect, opened, run
 from tests.upstream import FIX, Upstream
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from tests.clients import Agent, opened, run
-from tests.upstream import Upstream
+from tests.clients import Agent, run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
 
@@ -32,11 +31,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     )
     async with Client(launch) as client:
         yield Agent(client)
-
-
-@pytest.fixture
-async def session(agent: Agent, upstream: Upstream) -> str:
-    return await opened(agent, upstream)
 
 
 async def test_output_stops_before_the_disk_is_full_and_everything_goes_on(

@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import anyio
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Layout, Settings
-from tests.clients import WAYS, Agent, connect, opened
+from tests.clients import Agent
 from tests.files import appears
-from tests.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -23,17 +21,6 @@ ENDED = {"text": "begun\nend\n", "total_bytes": 10}
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", isolation=IsolationPolicy.NONE)
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
-
-
-@pytest.fixture
-async def session(agent: Agent, upstream: Upstream) -> str:
-    return await opened(agent, upstream)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Programs that do not start, and whether the call that the answer names puts it right."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect
+from tests.clients import Agent
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -28,12 +27,6 @@ FILES = {
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", isolation=IsolationPolicy.REQUIRE_BWRAP)
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Programs that read while they run: a text, typed lines, a terminal; over every way in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, opened
+from tests.clients import Agent, connect, opened
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -20,17 +19,6 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(
         data_dir=tmp_path / "data", isolation=IsolationPolicy.REQUIRE_BWRAP, grace_seconds=1
     )
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
-
-
-@pytest.fixture
-async def session(agent: Agent, upstream: Upstream) -> str:
-    return await opened(agent, upstream)
 
 
 async def until(agent: Agent, command: str, text: str, since: int = 0) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Reading what a command wrote, in every mode, over every way in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, opened
+from tests.clients import Agent, opened
 from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bwrap]
@@ -24,12 +23,6 @@ exit 2
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", isolation=IsolationPolicy.REQUIRE_BWRAP)
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
 
 
 @pytest.fixture

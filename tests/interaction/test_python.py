@@ -1,12 +1,11 @@
 """Python in a session: its own environment, on top of the person's."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from debug_mcp.config import Settings
-from tests.clients import WAYS, Agent, connect, run
+from tests.clients import WAYS, Agent, run
 from tests.upstream import Upstream
 from tests.wheels import make_wheel
 
@@ -27,12 +26,6 @@ def upstream(tmp_path: Path) -> Upstream:
 def way() -> str:
     """One way is enough where the story is of what commands find."""
     return "memory-modern"
-
-
-@pytest.fixture
-async def agent(way: str, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(way, settings) as agent:
-        yield agent
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import TextResourceContents
 
 from debug_mcp.config import IsolationPolicy, Settings
-from tests.clients import WAYS, Agent, connect, launched_server, opened
+from tests.clients import Agent, connect, launched_server, opened
 from tests.files import appears
 from tests.upstream import Upstream
 
@@ -25,17 +24,6 @@ ERR = "".join(f"err {n}\n" for n in range(1, 901))
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", isolation=IsolationPolicy.REQUIRE_BWRAP)
-
-
-@pytest.fixture(params=WAYS)
-async def agent(request: pytest.FixtureRequest, settings: Settings) -> AsyncIterator[Agent]:
-    async with connect(request.param, settings) as agent:
-        yield agent
-
-
-@pytest.fixture
-async def session(agent: Agent, upstream: Upstream) -> str:
-    return await opened(agent, upstream)
 
 
 async def test_each_stream_is_shown_and_read_by_itself(agent: Agent, session: str) -> None:
