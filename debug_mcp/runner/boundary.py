@@ -71,9 +71,10 @@ def choose_boundary(policy: IsolationPolicy) -> Boundary:
     if bwrap is not None and problem is None:
         nsenter = _find_nsenter(bwrap)
         return Boundary(Isolation.BWRAP, bwrap, None if nsenter else _APART, nsenter)
-    if policy is IsolationPolicy.REQUIRE_BWRAP:
-        raise Unavailable(f"no sandbox: {problem}; {_REMEDY}")
     lacking = probe()
+    if policy is IsolationPolicy.REQUIRE_BWRAP:
+        less = "" if lacking else f", or Landlock's with --isolation require:landlock: {holes()}"
+        raise Unavailable(f"no sandbox: {problem}; {_REMEDY}{less}")
     if lacking is None:
         said = f"{problem}; Landlock confines commands instead: {holes()}"
         return Boundary(Isolation.LANDLOCK, why=f"{said}; for more, {_REMEDY}")

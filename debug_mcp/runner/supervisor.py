@@ -26,6 +26,7 @@ from debug_mcp.runner.starter import Starter, spawn_shim
 
 # A shim that has its lock writes `state` within milliseconds; this is how often we look.
 _STATE_PAUSE_SECONDS = 0.005
+_BEGIN_SECONDS = 5.0
 # A starter that has not begun a shim by then is stopped, or hangs.
 STARTER_SECONDS = 2.0
 # One who looks whether the lock is held has it for an instant itself.
@@ -186,9 +187,15 @@ class Supervisor:
         self._forget(directory)
         return read_exit(directory)
 
-    async def begun(self, directory: Path) -> None:
-        """Wait until a shim that was started is at work, or is gone."""
-        await self._shim(directory)
+    async def begun(self, directory: Path) -> bool:
+        """Return whether a shim is at work here or was: if not, nothing ever ran.
+
+        Waits until one that is being started is at work or gone, but not for long: a server that
+        is killed on the way, and its starter, may hold the lock and start nothing.
+        """
+        with anyio.move_on_after(_BEGIN_SECONDS):
+            await self._shim(directory)
+        return has_begun(directory)
 
     async def cancel(self, directory: Path) -> None:
         """Ask a running job to end: SIGTERM, its grace period, then SIGKILL for all of it."""
@@ -260,7 +267,7 @@ class Supervisor:
 
 
 def has_begun(directory: Path) -> bool:
-    """Return whether a shim is at work here or was: if not, nothing ever ran."""
+    """Return whether a shim is at work here or was, or is just being started."""
     return is_held(directory) or (directory / "state").exists()
 
 

@@ -45,7 +45,7 @@ class Clones:
         with anyio.CancelScope(shield=True):
             async with self._mirrors.locked(repository):
                 state = (await self._store.get(repository.id)).state
-                begun = state is _CLONING and self._transfers.has_begun(repository)
+                begun = state is _CLONING and await self._transfers.begun(repository)
                 if not begun and not self._mirrors.mirror(repository).path.exists():
                     begun = await self._start(repository, state, connection)
                     if not begun:

@@ -52,12 +52,12 @@ class Fetches:
 
     async def look(self, repository: Repository) -> None:
         """Follow a fetch that another server began, or say that it is over when it is."""
-        if self._transfers.has_begun(repository):
+        if await self._transfers.begun(repository):
             self._follow(repository)
             return
         try:
             async with self._mirrors.locked(repository, 0):
-                if not self._transfers.has_begun(repository):
+                if not await self._transfers.begun(repository):
                     await self._store.advance(repository.id, RepositoryState.READY)
         except Busy:
             pass  # somebody is at it
@@ -83,7 +83,7 @@ class Fetches:
                 return None
             if known.synced_at is not None and known.synced_at >= newer_than:
                 return None
-            ours = not self._transfers.has_begun(repository)
+            ours = not await self._transfers.begun(repository)
             # Shielded: what has started must be followed.
             with anyio.CancelScope(shield=True):
                 if ours:

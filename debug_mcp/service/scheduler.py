@@ -21,7 +21,7 @@ from debug_mcp.errors import DebugMcpError
 from debug_mcp.models.base import now
 from debug_mcp.models.commands import Command, CommandKind, CommandState, Outcome
 from debug_mcp.runner.output import read
-from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun
+from debug_mcp.runner.supervisor import Exit, Job, Supervisor
 from debug_mcp.service.collecting import Collecting
 from debug_mcp.service.confinement import Confinement
 from debug_mcp.service.cores import wants_core
@@ -238,7 +238,7 @@ class Scheduler:
     async def _start(self, command: Command) -> End | None:
         """Start what nobody has begun; return its end when it cannot or must not start."""
         directory = self.directory(command)
-        if command.state is not CommandState.STARTING or has_begun(directory):
+        if command.state is not CommandState.STARTING or await self._supervisor.begun(directory):
             return None
         if command.damaged:
             return End(Outcome.LOST, now(), elapsed_seconds=0, message=_DAMAGED)

@@ -21,7 +21,7 @@ from debug_mcp.models.repositories import Repository
 from debug_mcp.runner.limits import HEARING_OF_LARGE_FILES
 from debug_mcp.runner.output import tail
 from debug_mcp.runner.sandbox import Confined
-from debug_mcp.runner.supervisor import Exit, Job, Supervisor, has_begun, is_held, read_exit
+from debug_mcp.runner.supervisor import Exit, Job, Supervisor, is_held, read_exit
 from debug_mcp.service.limits import transfer_limit_hint, transfer_limits
 from debug_mcp.service.mirrors import Mirrors
 from debug_mcp.store.repositories import Repositories
@@ -67,9 +67,9 @@ class Transfers:
         """Return where the shim keeps its files."""
         return self._mirrors.transfer_folder(repository, self._kind)
 
-    def has_begun(self, repository: Repository) -> bool:
+    async def begun(self, repository: Repository) -> bool:
         """Return whether one is under way, or has ended and is not settled."""
-        return has_begun(self.folder(repository))
+        return await self._supervisor.begun(self.folder(repository))
 
     async def start(self, repository: Repository, program: Confined, into: Path) -> None:
         """Start one; the mirror's lock is held, none is under way, and it has to be followed.
@@ -142,8 +142,7 @@ class Transfers:
         folder = self.folder(repository)
         try:
             while True:
-                with anyio.move_on_after(GRACE_SECONDS):
-                    await self._supervisor.begun(folder)
+                await self._supervisor.begun(folder)
                 # The person's environment stands in it, and the shim has read it.
                 (folder / "spec").unlink(missing_ok=True)
                 await self._supervisor.wait(folder)

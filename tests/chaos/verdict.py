@@ -184,7 +184,7 @@ def _left_over(plan: Plan, last: Server) -> Iterator[str]:
             yield f"session {session} is {view['state']} as {view['session_id']}"
     for repository in last.call("repository_list", {})["repositories"]:
         if repository["state"] != "ready":
-            yield f"repository {repository['name']} is {repository['state']}"
+            yield f"repository is not ready: {repository}"
 
 
 def _as_opened(plan: Plan, session: str) -> dict[str, Any]:

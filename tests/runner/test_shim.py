@@ -365,6 +365,24 @@ async def test_a_directory_in_which_nothing_ran_says_so(runs: Runs, tmp_path: Pa
     assert await runs.supervisor.wait(tmp_path / "nothing") is None
 
 
+async def test_a_directory_whose_server_dies_while_it_starts_a_shim_has_seen_nothing(
+    tmp_path: Path,
+) -> None:
+    said: list[bool] = []
+
+    async def ask() -> None:
+        said.append(await Supervisor().begun(tmp_path))
+
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        async with anyio.create_task_group() as askers:
+            askers.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert said == []
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    assert said == [False]
+
+
 async def test_a_directory_in_which_a_shim_is_at_work_is_not_taken(runs: Runs) -> None:
     directory = runs.start("touch started; sleep 600")
     await appears(runs.folders.tree / "started")
